@@ -1,0 +1,21 @@
+import Foundation
+
+/// A value that one thread at a time may use.
+///
+/// `NSLock` rather than `Synchronization.Mutex`: on Linux the latter is a futex that the thread sanitizer cannot see, so
+/// correct code is flagged, and a lock that can be checked is worth more than the nanoseconds between them.
+/// `@unchecked` because the compiler cannot know that `value` is only reached while `lock` is held; it is, here.
+final class Lock<Value: ~Copyable>: @unchecked Sendable {
+    private let lock = NSLock()
+    private let value: Value
+
+    init(_ value: consuming sending Value) {
+        self.value = value
+    }
+
+    func withLock<Result: Sendable>(_ body: (borrowing Value) throws -> Result) rethrows -> Result {
+        lock.lock()
+        defer { lock.unlock() }
+        return try body(value)
+    }
+}

@@ -1,0 +1,17 @@
+/// A value that holds a credential. Whatever prints it (`print`, `dump`, a logger, a failed test) shows the children of
+/// `customMirror`, from which the credential is left out.
+protocol Redacted: CustomReflectable, CustomStringConvertible, CustomDebugStringConvertible {}
+
+extension Redacted {
+    /// What stands in place of a credential.
+    static var hidden: String { "(hidden)" }
+
+    /// The fields, without the credential.
+    public var description: String {
+        let fields = customMirror.children.compactMap { child in child.label.map { "\($0): \(child.value)" } }
+        return "\(Self.self)(\(fields.joined(separator: ", ")))"
+    }
+
+    /// The same as `description`.
+    public var debugDescription: String { description }
+}

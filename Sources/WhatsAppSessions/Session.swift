@@ -1,0 +1,74 @@
+public import Foundation
+
+/// Where one WhatsApp account of a gateway stands.
+///
+/// A value: what ``SessionManager`` knew when it was asked.
+public struct Session: Identifiable, Hashable, Codable, Sendable {
+    /// Where the account's connection to WhatsApp stands.
+    ///
+    /// Every change between two statuses occurs but one: ``connected`` never becomes ``qrWaiting``. See <doc:SessionRules>.
+    public enum Status: String, Codable, CaseIterable, Sendable {
+        /// The worker opens a socket, or reconnects.
+        case initializing
+        /// A QR code waits to be scanned; `qr_waiting` in JSON and in the database.
+        case qrWaiting = "qr_waiting"
+        /// The account is online.
+        case connected
+        /// The account is offline, and nothing is under way to change that.
+        case disconnected
+    }
+
+    /// The id that the host chose, or a generated UUID in lowercase. Ids are compared byte by byte, so two that Swift
+    /// calls equal (`é` as one scalar or as two) are two sessions.
+    public let id: String
+    /// Where the connection stands.
+    public let status: Status
+    /// The account's number in digits with the country code and no `+`, known after pairing.
+    public let phoneNumber: String?
+    /// The account's own name. WhatsApp sends it seconds after the connection.
+    public let name: String?
+    /// When the session was created, in whole milliseconds like a JavaScript `Date`.
+    public let createdAt: Date
+    /// The start of the current connection, or of the last one, in whole milliseconds; `nil` before the first.
+    public let connectedAt: Date?
+    /// The QR code that waits to be scanned; never set outside ``Status/qrWaiting``.
+    ///
+    /// It is a credential: whoever scans it links a device to the account. Printing a session shows only that there is
+    /// one. Encoding a session includes it, for the page that draws it.
+    public let qrCode: String?
+
+    /// Creates a value, in a test for instance. It has nothing to do with what a manager holds.
+    public init(
+        id: String,
+        status: Status,
+        phoneNumber: String? = nil,
+        name: String? = nil,
+        createdAt: Date,
+        connectedAt: Date? = nil,
+        qrCode: String? = nil
+    ) {
+        self.id = id
+        self.status = status
+        self.phoneNumber = phoneNumber
+        self.name = name
+        self.createdAt = createdAt
+        self.connectedAt = connectedAt
+        self.qrCode = qrCode
+    }
+}
+
+extension Session: Redacted {
+    /// The session's fields, with `(hidden)` in place of a QR code.
+    public var customMirror: Mirror {
+        let children: KeyValuePairs<String, Any> = [
+            "id": id,
+            "status": status,
+            "phoneNumber": phoneNumber as Any,
+            "name": name as Any,
+            "createdAt": createdAt,
+            "connectedAt": connectedAt as Any,
+            "qrCode": qrCode.map { _ in Self.hidden } as Any,
+        ]
+        return Mirror(self, children: children, displayStyle: .struct)
+    }
+}

@@ -1,0 +1,140 @@
+import Foundation
+
+/// The sessions of a gateway: one for each WhatsApp account, by id.
+///
+/// For example:
+/// ```swift
+/// let manager = try SessionManager()
+/// try manager.createSession("support")
+/// try manager.updateSession("support", SessionUpdates(status: .qrWaiting, qrCode: .set(code)))
+/// try manager.updateSession("support", SessionUpdates(status: .connected))
+/// ```
+///
+/// The rows are in an SQLite database, whose schema holds the rules (<doc:SessionRules>): what would break one is refused
+/// with an error, and changes nothing.
+///
+/// Every call is synchronous and may come from any thread, and from `async` code too: it holds a lock for microseconds
+/// and waits for nothing else. Besides the errors that a method names, each may throw ``DatabaseError`` when SQLite
+/// cannot do its work: memory has run out, a text is longer than SQLite's limit (a thousand million bytes), or a row
+/// was damaged.
+public final class SessionManager: Sendable {
+    /// The manager of a program that needs only one. Its rows are in memory and end with the process.
+    ///
+    /// Opening a database in memory fails only when memory has run out, which ends the process here.
+    public static let shared = try! SessionManager()
+
+    let table: Lock<SessionTable>
+
+    /// Opens a new, empty and private database in memory. It ends with this manager.
+    ///
+    /// - Throws: ``DatabaseError`` when memory has run out.
+    public init() throws {
+        table = Lock(try SessionTable.open(":memory:"))
+    }
+
+    /// Creates a session that is ``Session/Status/initializing``.
+    ///
+    /// - Parameter sessionID: Any text, kept byte for byte. `nil` or `""` generates a version 4 UUID in lowercase.
+    /// - Returns: The new session.
+    /// - Throws: ``SessionAlreadyExistsError`` when the id is taken.
+    @discardableResult
+    public func createSession(_ sessionID: String? = nil) throws -> Session {
+        let id = if let sessionID, !sessionID.isEmpty { sessionID } else { UUID().uuidString.lowercased() }
+        let createdAt = Date.millisecondsNow
+        try table.withLock { table in
+            do {
+                try table.insert.run {
+                    try $0.bind(id, at: 1)
+                    try $0.bind(createdAt, at: 2)
+                }
+            } catch let error as DatabaseError where error.isUniqueViolation {
+                throw SessionAlreadyExistsError(sessionID: id)
+            }
+        }
+        return Session(id: id, status: .initializing, createdAt: Date(milliseconds: createdAt))
+    }
+
+    /// The session with this id, or `nil`.
+    public func getSession(_ sessionID: String) throws -> Session? {
+        try table.withLock { table in
+            try table.select.run {
+                try $0.bind(sessionID, at: 1)
+            } row: {
+                try Session(row: $0)
+            }
+        }
+    }
+
+    /// All sessions, in order of creation.
+    public func getAllSessions() throws -> [Session] {
+        try table.withLock { table in
+            var sessions: [Session] = []
+            try table.selectAll.run(row: { try sessions.append(Session(row: $0)) })
+            return sessions
+        }
+    }
+
+    /// Changes some fields of a session, all of them or none.
+    ///
+    /// Becoming connected stamps ``Session/connectedAt`` unless the update sets it; leaving `qr_waiting` drops the QR code.
+    ///
+    /// - Returns: The session after the update.
+    /// - Throws: ``SessionNotFoundError`` when there is no such session; it is not created.
+    ///   ``InvalidSessionUpdateError`` when the update would break a rule, which it names.
+    @discardableResult
+    public func updateSession(_ sessionID: String, _ updates: SessionUpdates) throws -> Session {
+        let connectedAt = try updates.connectedAt.newValue.map { date in
+            guard let milliseconds = date.milliseconds else {
+                throw InvalidSessionUpdateError(sessionID: sessionID, reason: .dateOutOfRange)
+            }
+            return milliseconds
+        }
+        let now = Date.millisecondsNow
+        return try table.withLock { table in
+            do {
+                let session = try table.update.run {
+                    try $0.bind(sessionID, at: 1)
+                    try $0.bind(updates.status?.rawValue, at: 2)
+                    try $0.bind(updates.phoneNumber.isChange, at: 3)
+                    try $0.bind(updates.phoneNumber.newValue, at: 4)
+                    try $0.bind(updates.name.isChange, at: 5)
+                    try $0.bind(updates.name.newValue, at: 6)
+                    try $0.bind(updates.connectedAt.isChange, at: 7)
+                    try $0.bind(connectedAt, at: 8)
+                    try $0.bind(updates.qrCode.isChange, at: 9)
+                    try $0.bind(updates.qrCode.newValue, at: 10)
+                    try $0.bind(now, at: 11)
+                } row: {
+                    try Session(row: $0)
+                }
+                guard let session else { throw SessionNotFoundError(sessionID: sessionID) }
+                return session
+            } catch let error as DatabaseError {
+                guard let rule = error.brokenRule else { throw error }
+                throw InvalidSessionUpdateError(sessionID: sessionID, reason: .init(description: rule))
+            }
+        }
+    }
+
+    /// Deletes a session.
+    ///
+    /// - Returns: Whether there was one.
+    @discardableResult
+    public func deleteSession(_ sessionID: String) throws -> Bool {
+        try table.withLock { table in
+            try table.delete.run { try $0.bind(sessionID, at: 1) }
+            return table.connection.changes > 0
+        }
+    }
+
+    /// Whether there is a session with this id.
+    public func sessionExists(_ sessionID: String) throws -> Bool {
+        try table.withLock { table in
+            try table.exists.run {
+                try $0.bind(sessionID, at: 1)
+            } row: { _ in
+                true
+            } ?? false
+        }
+    }
+}

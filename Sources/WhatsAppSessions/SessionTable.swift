@@ -1,0 +1,63 @@
+import Foundation
+
+/// The schema, in the order in which it grew; one entry for each file in `migrations/`.
+let migrations: [[UInt8]] = [
+    PackageResources._001_create_sessions_sql
+]
+
+/// The table of sessions in one database: its statements, each prepared once, and its rows as sessions.
+struct SessionTable: ~Copyable {
+    let insert, select, selectAll, exists, update, delete: Statement
+    let connection: Connection
+
+    /// Brings the database's schema up to date and prepares the statements.
+    static func open(_ path: String) throws -> SessionTable {
+        let connection = try Connection.open(path)
+        try connection.migrate(migrations)
+        let columns = "id, status, phone_number, name, created_at, connected_at, qr_code"
+        return SessionTable(
+            insert: try connection.prepare("INSERT INTO sessions (id, created_at) VALUES (?1, ?2)"),
+            select: try connection.prepare("SELECT \(columns) FROM sessions WHERE id = ?1"),
+            selectAll: try connection.prepare("SELECT \(columns) FROM sessions ORDER BY seq"),
+            exists: try connection.prepare("SELECT 1 FROM sessions WHERE id = ?1"),
+            // Two parameters for a field that can be cleared: whether it changes, and to what. ?11 is the current time.
+            update: try connection.prepare(
+                """
+                UPDATE sessions SET
+                    status = coalesce(?2, status),
+                    phone_number = iif(?3, ?4, phone_number),
+                    name = iif(?5, ?6, name),
+                    connected_at = CASE
+                        WHEN ?7 THEN ?8
+                        WHEN ?2 = 'connected' AND status <> 'connected' THEN ?11
+                        ELSE connected_at
+                    END,
+                    qr_code = CASE
+                        WHEN ?9 THEN ?10
+                        WHEN coalesce(?2, status) = 'qr_waiting' THEN qr_code
+                    END
+                WHERE id = ?1
+                RETURNING \(columns)
+                """
+            ),
+            delete: try connection.prepare("DELETE FROM sessions WHERE id = ?1"),
+            connection: connection
+        )
+    }
+}
+
+extension Session {
+    /// Reads a row of the columns that `SessionTable` selects.
+    init(row: borrowing Statement) throws {
+        guard let status = Status(rawValue: try row.text(1)) else { throw row.malformed(1) }
+        self.init(
+            id: try row.text(0),
+            status: status,
+            phoneNumber: try row.textIfPresent(2),
+            name: try row.textIfPresent(3),
+            createdAt: Date(milliseconds: try row.integer(4)),
+            connectedAt: try row.integerIfPresent(5).map(Date.init(milliseconds:)),
+            qrCode: try row.textIfPresent(6)
+        )
+    }
+}
