@@ -1,0 +1,131 @@
+import Testing
+import WhatsAppSessionsSQLite
+
+@testable import WhatsAppSessions
+
+/// What SQLite cannot do, and rows that no rule let in, are errors: never a crash, never a silently wrong answer.
+@Suite struct DamageTests {
+    let manager = try! SessionManager()
+
+    @Test(arguments: [
+        ("status = 'gone'", "status"), ("status = NULL", "status"), ("status = x'636f'", "status"),
+        ("id = NULL", "id"), ("id = CAST(x'ff' AS TEXT)", "id"), ("id = x'61'", "id"), ("id = 7", "id"),
+        ("created_at = NULL", "created_at"), ("created_at = 'noon'", "created_at"), ("created_at = 0.5", "created_at"),
+        ("connected_at = 'noon'", "connected_at"), ("phone_number = 447700900123", "phone_number"),
+        ("name = CAST(x'e9' AS TEXT)", "name"), ("name = x''", "name"),
+        ("status = 'qr_waiting', qr_code = CAST(x'c0' AS TEXT)", "qr_code"),
+    ])
+    func `a damaged row names its column and itself, and does not hide its neighbours`(
+        damage: String,
+        column: String
+    ) throws {
+        try manager.createSession("before")
+        try manager.createSession("damaged")
+        try manager.createSession("after")
+        try removeTheRules()
+        try manager.execute("UPDATE sessions SET \(damage) WHERE id = 'damaged'")
+
+        let error = try #require(throws: DatabaseError.self) { try manager.getAllSessions() }
+        #expect(error.message.hasPrefix("malformed \(column) in the row with the id "))
+        #expect(error.resultCode == 11)
+        if column != "id" {
+            #expect(error.message == "malformed \(column) in the row with the id damaged")
+            let again = #expect(throws: DatabaseError.self) { try manager.getSession("damaged") }
+            #expect(again?.message == error.message)
+        }
+        #expect(try manager.getSession("before")?.id == "before")
+        #expect(try manager.getSession("after")?.id == "after")
+        try manager.execute("DELETE FROM sessions WHERE seq = 2")
+        #expect(try manager.getAllSessions().map(\.id) == ["before", "after"])
+    }
+
+    @Test func `a manager whose table is gone throws, call by call`() throws {
+        try manager.createSession("support")
+        try manager.execute("ALTER TABLE sessions RENAME TO elsewhere")
+        #expect(throws: DatabaseError.self) { try manager.createSession("other") }
+        #expect(throws: DatabaseError.self) { try manager.getSession("support") }
+        #expect(throws: DatabaseError.self) { try manager.getAllSessions() }
+        #expect(throws: DatabaseError.self) { try manager.updateSession("support", SessionUpdates()) }
+        #expect(throws: DatabaseError.self) { try manager.deleteSession("support") }
+        let error = #expect(throws: DatabaseError.self) { try manager.sessionExists("support") }
+        #expect(error?.description == "SQLite error 1: no such table: sessions - while executing `\(error?.sql ?? "")`")
+        try manager.execute("ALTER TABLE elsewhere RENAME TO sessions")
+        #expect(try manager.sessionExists("support"))
+    }
+
+    @Test func `a text over SQLite's limit is an error that does not repeat it, and changes nothing`() throws {
+        let before = try manager.createSession("support")
+        let long = String(repeating: "x", count: 1001)
+        manager.table.withLock { _ = sqlite3_limit($0.connection.handle, SQLITE_LIMIT_LENGTH, 1000) }
+        let calls: [() throws -> Any] = [
+            { try manager.createSession(long) },
+            { try manager.getSession(long) as Any },
+            { try manager.sessionExists(long) },
+            { try manager.deleteSession(long) },
+            { try manager.updateSession(long, SessionUpdates()) },
+            { try manager.updateSession("support", SessionUpdates(phoneNumber: .set(long))) },
+            { try manager.updateSession("support", SessionUpdates(name: .set(long))) },
+            { try manager.updateSession("support", SessionUpdates(status: .qrWaiting, qrCode: .set(long))) },
+        ]
+        for call in calls {
+            let error = #expect(throws: DatabaseError.self) { _ = try call() }
+            #expect(error?.resultCode == 18)
+            #expect(error?.message == "string or blob too big")
+            #expect(error?.description.contains("xxx") == false)
+            #expect(try manager.getAllSessions() == [before])
+        }
+    }
+
+    @Test func `a database that cannot be opened is an error`() {
+        let error = #expect(throws: DatabaseError.self) { _ = try Connection.open("/nowhere/sessions.sqlite") }
+        #expect(error?.resultCode == 14)
+        #expect(error?.description == "SQLite error 14: unable to open database file")
+    }
+
+    @Test func `a statement that SQLite cannot read is an error that shows it`() throws {
+        let connection = try Connection.open(":memory:")
+        let error = #expect(throws: DatabaseError.self) { _ = try connection.prepare("SELEC 1") }
+        #expect(error?.description == #"SQLite error 1: near "SELEC": syntax error - while executing `SELEC 1`"#)
+    }
+
+    @Test func `nothing stays bound to a statement from one run to the next`() throws {
+        let connection = try Connection.open(":memory:")
+        let statement = try connection.prepare("SELECT ?1, ?2")
+        func run(_ bind: (borrowing Statement) throws -> Void) throws -> [String?]? {
+            try statement.run(bind: bind, row: { try [$0.textIfPresent(0), $0.textIfPresent(1)] })
+        }
+        let both = try run { statement in
+            try statement.bind("2@code", at: 1)
+            try statement.bind("b", at: 2)
+        }
+        #expect(both == ["2@code", "b"])
+        #expect(try run { _ in } == [nil, nil])
+        let error = #expect(throws: DatabaseError.self) {
+            try run { statement in
+                try statement.bind("2@code", at: 1)
+                try statement.bind(3, at: 3)
+            }
+        }
+        #expect(error?.message == "column index out of range")
+        #expect(try run { _ in } == [nil, nil])
+    }
+
+    @Test func `rows that nobody reads are passed over`() throws {
+        let connection = try Connection.open(":memory:")
+        try connection.execute("CREATE TABLE t (a)")
+        try connection.prepare("INSERT INTO t VALUES (1), (2) RETURNING a").run()
+        #expect(connection.changes == 2)
+    }
+
+    /// Gives the rows a table without constraints, as a damaged file could have it.
+    private func removeTheRules() throws {
+        try manager.execute(
+            """
+            CREATE TABLE copy AS SELECT * FROM sessions;
+            DROP TABLE sessions;
+            CREATE TABLE sessions (seq INTEGER PRIMARY KEY, id, status, phone_number, name, created_at, connected_at, qr_code);
+            INSERT INTO sessions SELECT * FROM copy;
+            """
+        )
+    }
+}

@@ -1,0 +1,95 @@
+import Foundation
+import Testing
+import WhatsAppSessions
+
+/// The JSON that a web page and a TypeScript gateway exchange with a host.
+@Suite struct JSONTests {
+    let full = Session(
+        id: "support",
+        status: .qrWaiting,
+        phoneNumber: "447700900123",
+        name: "Ana ☕",
+        createdAt: Date(timeIntervalSince1970: 1.5),
+        connectedAt: Date(timeIntervalSince1970: 2.5),
+        qrCode: "2@code"
+    )
+
+    @Test func `a session encodes with the names of the TypeScript fields`() throws {
+        #expect(
+            try json(full) == """
+                {"connectedAt":2500,"createdAt":1500,"id":"support","name":"Ana ☕","phoneNumber":"447700900123",\
+                "qrCode":"2@code","status":"qr_waiting"}
+                """
+        )
+    }
+
+    @Test func `what a session does not have is absent from its JSON`() throws {
+        let session = Session(id: "support", status: .initializing, createdAt: Date(timeIntervalSince1970: 1.5))
+        #expect(try json(session) == #"{"createdAt":1500,"id":"support","status":"initializing"}"#)
+    }
+
+    @Test func `a session decodes to what was encoded`() throws {
+        let session = Session(id: "a", status: .connected, createdAt: Date(timeIntervalSince1970: 1.5))
+        for session in [full, session] {
+            #expect(try decoder.decode(Session.self, from: Data(json(session).utf8)) == session)
+        }
+    }
+
+    @Test func `the statuses have their names in JSON`() {
+        #expect(Session.Status.allCases.map(\.rawValue) == ["initializing", "qr_waiting", "connected", "disconnected"])
+    }
+
+    @Test func `in a merge patch an absent field is unchanged`() throws {
+        #expect(try updates("{}") == SessionUpdates())
+        #expect(try updates(#"{"id": "other", "createdAt": 7, "unknown": true}"#) == SessionUpdates())
+    }
+
+    @Test func `in a merge patch null clears a field`() throws {
+        let patch = #"{"phoneNumber": null, "name": null, "connectedAt": null, "qrCode": null}"#
+        #expect(
+            try updates(patch)
+                == SessionUpdates(phoneNumber: .clear, name: .clear, connectedAt: .clear, qrCode: .clear)
+        )
+    }
+
+    @Test func `in a merge patch a value is set`() throws {
+        let patch = #"{"status":"connected","phoneNumber":"1","name":"","connectedAt":1500,"qrCode":"2@code"}"#
+        #expect(
+            try updates(patch)
+                == SessionUpdates(
+                    status: .connected,
+                    phoneNumber: .set("1"),
+                    name: .set(""),
+                    connectedAt: .set(Date(timeIntervalSince1970: 1.5)),
+                    qrCode: .set("2@code")
+                )
+        )
+    }
+
+    @Test(arguments: [
+        #"{"status": null}"#, #"{"status": "online"}"#, #"{"status": "qrWaiting"}"#, #"{"status": 1}"#,
+        #"{"name": 1}"#, #"{"phoneNumber": 447700900123}"#, #"{"connectedAt": "yesterday"}"#,
+        #"{"qrCode": ["2@code"]}"#,
+        "[]", "null",
+    ])
+    func `a patch that makes no sense is a decoding error`(patch: String) {
+        #expect(throws: DecodingError.self) { try updates(patch) }
+    }
+
+    private func json(_ session: Session) throws -> String {
+        let encoder = JSONEncoder()
+        encoder.dateEncodingStrategy = .millisecondsSince1970
+        encoder.outputFormatting = .sortedKeys
+        return String(decoding: try encoder.encode(session), as: UTF8.self)
+    }
+
+    private var decoder: JSONDecoder {
+        let decoder = JSONDecoder()
+        decoder.dateDecodingStrategy = .millisecondsSince1970
+        return decoder
+    }
+
+    private func updates(_ json: String) throws -> SessionUpdates {
+        try decoder.decode(SessionUpdates.self, from: Data(json.utf8))
+    }
+}

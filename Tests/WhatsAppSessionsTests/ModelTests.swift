@@ -1,0 +1,148 @@
+import Foundation
+import Testing
+import WhatsAppSessions
+
+/// A random walk over all operations, compared step by step with a dictionary that follows the written rules.
+@Suite struct ModelTests {
+    // The seeds are fixed, so that a failure can be repeated.
+    @Test(arguments: [1, 2, 3, 4] as [UInt64])
+    func `10,000 random operations do what the rules say`(seed: UInt64) throws {
+        var random = SplitMix64(state: seed)
+        let manager = try SessionManager()
+        var model = Model()
+
+        for step in 0..<10_000 {
+            let id = Self.ids.randomElement(using: &random)!
+            switch Int.random(in: 0..<100, using: &random) {
+            case 0..<20:
+                let result = Result { try manager.createSession(id) }
+                model.create(id, expecting: result, step)
+            case 20..<80:
+                let updates = randomUpdates(using: &random)
+                let before = Date.now
+                let result = Result { try manager.updateSession(id, updates) }
+                model.update(id, updates, expecting: result, step, stampedFrom: before)
+            case 80..<86:
+                #expect(try manager.deleteSession(id) == model.delete(id), "step \(step)")
+            case 86..<93:
+                #expect(try manager.getSession(id) == model[id], "step \(step)")
+            default:
+                #expect(try manager.sessionExists(id) == (model[id] != nil), "step \(step)")
+            }
+            if step % 25 == 0 {
+                #expect(try manager.getAllSessions() == model.sessions, "step \(step)")
+            }
+        }
+        #expect(try manager.getAllSessions() == model.sessions)
+    }
+
+    static let ids = [
+        "a", "b", "A", "a ", "a\0", "\u{e9}", "e\u{301}", "☕", "'", "0", "00", String(repeating: "x", count: 300),
+    ]
+
+    private func randomUpdates(using random: inout SplitMix64) -> SessionUpdates {
+        func field<Value>(_ values: [Value]) -> FieldUpdate<Value> {
+            switch Int.random(in: 0..<4, using: &random) {
+            case 0: .set(values.randomElement(using: &random)!)
+            case 1: .clear
+            default: .unchanged
+            }
+        }
+        return SessionUpdates(
+            status: Bool.random(using: &random) ? Session.Status.allCases.randomElement(using: &random) : nil,
+            phoneNumber: field(["447700900123", ""]),
+            name: field(["Ana Souza ☕", "a\0b"]),
+            connectedAt: field([Date(timeIntervalSince1970: 1.5), Date(timeIntervalSince1970: -2), .distantFuture]),
+            qrCode: field(["2@one", "2@two"])
+        )
+    }
+}
+
+/// The rules of a session as a programmer would write them over a dictionary.
+private struct Model {
+    // Keyed by bytes, since Swift calls some ids equal that are not.
+    private var rows: [[UInt8]: Session] = [:]
+    private var order: [[UInt8]] = []
+
+    var sessions: [Session] { order.map { rows[$0]! } }
+    subscript(id: String) -> Session? { rows[Array(id.utf8)] }
+
+    mutating func create(_ id: String, expecting result: Result<Session, any Error>, _ step: Int) {
+        if self[id] != nil {
+            #expect(throws: SessionAlreadyExistsError.self, "step \(step)") { try result.get() }
+        } else if let session = try? result.get() {
+            #expect(session == Session(id: id, status: .initializing, createdAt: session.createdAt), "step \(step)")
+            rows[Array(id.utf8)] = session
+            order.append(Array(id.utf8))
+        } else {
+            Issue.record("step \(step): \(result)")
+        }
+    }
+
+    mutating func delete(_ id: String) -> Bool {
+        order.removeAll { $0 == Array(id.utf8) }
+        return rows.removeValue(forKey: Array(id.utf8)) != nil
+    }
+
+    mutating func update(
+        _ id: String,
+        _ updates: SessionUpdates,
+        expecting result: Result<Session, any Error>,
+        _ step: Int,
+        stampedFrom before: Date
+    ) {
+        guard let old = self[id] else {
+            #expect(throws: SessionNotFoundError.self, "step \(step)") { try result.get() }
+            return
+        }
+        let status = updates.status ?? old.status
+        let isNewConnection = status == .connected && old.status != .connected
+        let stamp = (try? result.get())?.connectedAt
+        let connectedAt = apply(updates.connectedAt, to: isNewConnection ? stamp : old.connectedAt)
+        let qrCode = apply(updates.qrCode, to: status == .qrWaiting ? old.qrCode : nil)
+
+        let isRefused =
+            old.status == .connected && status == .qrWaiting
+            || qrCode != nil && status != .qrWaiting
+            || status == .connected && updates.connectedAt == .clear
+        if isRefused {
+            #expect(throws: InvalidSessionUpdateError.self, "step \(step)") { try result.get() }
+            return
+        }
+        let new = Session(
+            id: old.id,
+            status: status,
+            phoneNumber: apply(updates.phoneNumber, to: old.phoneNumber),
+            name: apply(updates.name, to: old.name),
+            createdAt: old.createdAt,
+            connectedAt: connectedAt,
+            qrCode: qrCode
+        )
+        #expect((try? result.get()) == new, "step \(step): \(result)")
+        if isNewConnection, updates.connectedAt == .unchanged {
+            #expect(stamp.map { abs($0.timeIntervalSince(before)) < 60 } == true, "step \(step)")
+        }
+        rows[Array(id.utf8)] = new
+    }
+
+    private func apply<Value>(_ update: FieldUpdate<Value>, to old: Value?) -> Value? {
+        switch update {
+        case .unchanged: old
+        case .set(let value): value
+        case .clear: nil
+        }
+    }
+}
+
+/// A small generator with a seed: https://prng.di.unimi.it/splitmix64.c
+private struct SplitMix64: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+        return z ^ (z >> 31)
+    }
+}

@@ -1,0 +1,13 @@
+@testable import WhatsAppSessions
+
+// What a hand at the database could do, from a test.
+extension SessionManager {
+    func execute(_ sql: String) throws {
+        try table.withLock { try $0.connection.execute(sql) }
+    }
+
+    /// The first column of the first row, as text.
+    func query(_ sql: String) throws -> String? {
+        try table.withLock { try $0.connection.prepare(sql).run(row: { try $0.text(0) }) }
+    }
+}
