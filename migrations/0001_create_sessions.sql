@@ -27,7 +27,7 @@ CREATE TRIGGER sessions_connected_is_never_qr_waiting
 BEFORE UPDATE OF status ON sessions
 WHEN OLD.status = 'connected' AND NEW.status = 'qr_waiting'
 BEGIN
-    SELECT RAISE(ABORT, 'connected never becomes qr_waiting: this is a late event of a dead socket, to be dropped; to pair anew, set disconnected or initializing first');
+    SELECT RAISE(ABORT, 'connected never becomes qr_waiting, so this is a late event of a dead socket: drop it, or set disconnected first to pair anew');
 END;
 
 CREATE TRIGGER sessions_identity_is_kept

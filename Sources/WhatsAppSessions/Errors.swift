@@ -22,8 +22,8 @@ public struct InvalidSessionUpdateError: Error, Hashable, Sendable {
         /// `connected` to `qr_waiting`: a late event of a dead socket, to be dropped.
         public static let connectedToQRWaiting = Reason(
             description: """
-                connected never becomes qr_waiting: this is a late event of a dead socket, to be dropped; \
-                to pair anew, set disconnected or initializing first
+                connected never becomes qr_waiting, so this is a late event of a dead socket: \
+                drop it, or set disconnected first to pair anew
                 """
         )
         /// A QR code with a status other than `qr_waiting`.
