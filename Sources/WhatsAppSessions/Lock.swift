@@ -7,15 +7,15 @@ import Foundation
 /// `@unchecked` because the compiler cannot know that `value` is only reached while `lock` is held; it is, here.
 final class Lock<Value: ~Copyable>: @unchecked Sendable {
     private let lock = NSLock()
-    private let value: Value
+    private var value: Value
 
     init(_ value: consuming sending Value) {
         self.value = value
     }
 
-    func withLock<Result: Sendable>(_ body: (borrowing Value) throws -> Result) rethrows -> Result {
+    func withLock<Result: Sendable>(_ body: (inout Value) throws -> Result) rethrows -> Result {
         lock.lock()
         defer { lock.unlock() }
-        return try body(value)
+        return try body(&value)
     }
 }

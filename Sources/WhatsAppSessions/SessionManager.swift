@@ -28,8 +28,16 @@ public final class SessionManager: Sendable {
     /// Opens a new, empty and private database in memory. It ends with this manager.
     ///
     /// - Throws: ``DatabaseError`` when memory has run out.
-    public init() throws {
-        table = Lock(try SessionTable.open(":memory:"))
+    public convenience init() throws {
+        try self.init(storage: .memory)
+    }
+
+    /// Opens the sessions in memory or in a file (<doc:Durability>).
+    ///
+    /// - Throws: ``DatabaseError`` with the reason in a sentence when the file cannot be opened or created, belongs to
+    ///   another program or a newer version of this one, is damaged, or cannot have a write-ahead log.
+    public init(storage: Storage) throws {
+        table = Lock(try SessionTable.open(storage))
     }
 
     /// Creates a session that is ``Session/Status/initializing``.
@@ -41,7 +49,7 @@ public final class SessionManager: Sendable {
     public func createSession(_ sessionID: String? = nil) throws -> Session {
         let id = if let sessionID, !sessionID.isEmpty { sessionID } else { UUID().uuidString.lowercased() }
         let createdAt = Date.millisecondsNow
-        try table.withLock { table in
+        try write(id) { table in
             do {
                 try table.insert.run {
                     try $0.bind(id, at: 1)
@@ -56,7 +64,7 @@ public final class SessionManager: Sendable {
 
     /// The session with this id, or `nil`.
     public func getSession(_ sessionID: String) throws -> Session? {
-        try table.withLock { table in
+        try read { table in
             try table.select.run {
                 try $0.bind(sessionID, at: 1)
             } row: {
@@ -67,11 +75,7 @@ public final class SessionManager: Sendable {
 
     /// All sessions, in order of creation.
     public func getAllSessions() throws -> [Session] {
-        try table.withLock { table in
-            var sessions: [Session] = []
-            try table.selectAll.run(row: { try sessions.append(Session(row: $0)) })
-            return sessions
-        }
+        try read { try $0.sessions($0.selectAll) }
     }
 
     /// Changes some fields of a session, all of them or none.
@@ -90,7 +94,7 @@ public final class SessionManager: Sendable {
             return milliseconds
         }
         let now = Date.millisecondsNow
-        return try table.withLock { table in
+        return try write(sessionID) { table in
             do {
                 let session = try table.update.run {
                     try $0.bind(sessionID, at: 1)
@@ -121,7 +125,7 @@ public final class SessionManager: Sendable {
     /// - Returns: Whether there was one.
     @discardableResult
     public func deleteSession(_ sessionID: String) throws -> Bool {
-        try table.withLock { table in
+        try write(sessionID) { table in
             try table.delete.run { try $0.bind(sessionID, at: 1) }
             return table.connection.changes > 0
         }
@@ -129,12 +133,40 @@ public final class SessionManager: Sendable {
 
     /// Whether there is a session with this id.
     public func sessionExists(_ sessionID: String) throws -> Bool {
-        try table.withLock { table in
+        try read { table in
             try table.exists.run {
                 try $0.bind(sessionID, at: 1)
             } row: { _ in
                 true
             } ?? false
+        }
+    }
+
+    private func read<Result: Sendable>(_ body: (borrowing SessionTable) throws -> Result) throws -> Result {
+        try table.withLock { table in
+            try table.connection.requireSameProcess()
+            return try body(table)
+        }
+    }
+
+    /// Runs `body`, which changes the session with this id. A QR code that it drops leaves the log of a file too.
+    private func write<Result: Sendable>(
+        _ sessionID: String,
+        _ body: (borrowing SessionTable) throws -> Result
+    ) throws -> Result {
+        try table.withLock { table in
+            try table.connection.requireSameProcess()
+            // In memory a statement is a transaction already, and there is no log.
+            guard table.connection.file != nil else { return try body(table) }
+            var dropsQRCode = false
+            let result = try table.connection.write {
+                let qrCode = try table.qrCode(sessionID)
+                let result = try body(table)
+                dropsQRCode = try qrCode != nil && qrCode != table.qrCode(sessionID)
+                return result
+            }
+            table.connection.checkpointIfDue(isUrgent: dropsQRCode)
+            return result
         }
     }
 }

@@ -1,24 +1,36 @@
 import Foundation
 
-/// The schema, in the order in which it grew; one entry for each file in `migrations/`.
-let migrations: [[UInt8]] = [
-    PackageResources._001_create_sessions_sql
-]
+extension Schema {
+    /// The schema of the sessions: one script for each file in `migrations/`.
+    static let sessions = Schema(
+        applicationID: 0x5753_6573,  // "WSes"
+        migrations: [
+            PackageResources._001_create_sessions_sql,
+            PackageResources._002_session_overview_sql,
+        ]
+    )
+}
 
 /// The table of sessions in one database: its statements, each prepared once, and its rows as sessions.
 struct SessionTable: ~Copyable {
-    let insert, select, selectAll, exists, update, delete: Statement
-    let connection: Connection
+    let insert, select, selectAll, selectLive, selectQRCode, exists, update, disconnectLive, delete: Statement
+    var connection: Connection
 
-    /// Brings the database's schema up to date and prepares the statements.
-    static func open(_ path: String) throws -> SessionTable {
-        let connection = try Connection.open(path)
-        try connection.migrate(migrations)
+    static func open(_ storage: SessionManager.Storage) throws -> SessionTable {
+        let connection =
+            switch storage {
+            case .memory: try Connection.open(schema: .sessions)
+            case .file(let path): try Connection.open(DatabaseFile(path), schema: .sessions)
+            }
         let columns = "id, status, phone_number, name, created_at, connected_at, qr_code"
         return SessionTable(
             insert: try connection.prepare("INSERT INTO sessions (id, created_at) VALUES (?1, ?2)"),
             select: try connection.prepare("SELECT \(columns) FROM sessions WHERE id = ?1"),
             selectAll: try connection.prepare("SELECT \(columns) FROM sessions ORDER BY seq"),
+            selectLive: try connection.prepare(
+                "SELECT \(columns) FROM sessions WHERE status <> 'disconnected' ORDER BY seq"
+            ),
+            selectQRCode: try connection.prepare("SELECT qr_code FROM sessions WHERE id = ?1"),
             exists: try connection.prepare("SELECT 1 FROM sessions WHERE id = ?1"),
             // Two parameters for a field that can be cleared: whether it changes, and to what. ?11 is the current time.
             update: try connection.prepare(
@@ -40,9 +52,27 @@ struct SessionTable: ~Copyable {
                 RETURNING \(columns)
                 """
             ),
+            disconnectLive: try connection.prepare(
+                "UPDATE sessions SET status = 'disconnected', qr_code = NULL WHERE status <> 'disconnected'"
+            ),
             delete: try connection.prepare("DELETE FROM sessions WHERE id = ?1"),
             connection: connection
         )
+    }
+
+    /// The sessions that one of the SELECT statements finds.
+    func sessions(_ statement: borrowing Statement) throws -> [Session] {
+        var sessions: [Session] = []
+        try statement.run(row: { try sessions.append(Session(row: $0)) })
+        return sessions
+    }
+
+    func qrCode(_ sessionID: String) throws -> String? {
+        try selectQRCode.run {
+            try $0.bind(sessionID, at: 1)
+        } row: {
+            try $0.textIfPresent(0)
+        } ?? nil
     }
 }
 

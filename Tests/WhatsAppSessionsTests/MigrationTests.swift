@@ -12,51 +12,73 @@ import Testing
             #expect(name.wholeMatch(of: /[0-9]{4}_[a-z0-9_]+\.sql/) != nil, "\(name)")
             #expect(Int(name.prefix(4)) == index + 1, "\(name)")
         }
-        #expect(try names.map { try Data(contentsOf: folder.appending(path: $0)) } == migrations.map { Data($0) })
+        #expect(
+            try names.map { try Data(contentsOf: folder.appending(path: $0)) }
+                == Schema.sessions.migrations.map { Data($0) }
+        )
     }
 
     @Test func `a new manager has run them all`() throws {
-        #expect(try version(SessionManager().table) == Int64(migrations.count))
+        #expect(try version(SessionManager().table) == Schema.sessions.migrations.count)
     }
 
     @Test func `only those that have not run are run, each once`() throws {
         let connection = try Connection.open(":memory:")
-        try connection.migrate(scripts(1))
+        try connection.migrate(to: schema(1))
         #expect(try columns(connection) == 1)
-        try connection.migrate(scripts(3))
-        try connection.migrate(scripts(3))
+        try connection.migrate(to: schema(3))
+        try connection.migrate(to: schema(3))
         #expect(try columns(connection) == 3)
     }
 
     @Test func `one that fails takes back those before it, and the version`() throws {
         let connection = try Connection.open(":memory:")
-        try connection.migrate(scripts(1))
+        try connection.migrate(to: schema(1))
         let error = #expect(throws: DatabaseError.self) {
-            try connection.migrate(scripts(2) + [Array("CREATE TABLE broken (".utf8)])
+            try connection.migrate(to: schema(2, then: "CREATE TABLE x ("))
         }
         #expect(error?.message == "incomplete input")
         #expect(try columns(connection) == 1)
-        try connection.migrate(scripts(2))
+        try connection.migrate(to: schema(2))
         #expect(try columns(connection) == 2)
     }
 
     @Test func `a database that is newer than the library is refused`() throws {
         let connection = try Connection.open(":memory:")
-        try connection.migrate(scripts(3))
-        let error = #expect(throws: DatabaseError.self) { try connection.migrate(scripts(2)) }
-        #expect(error?.description == "SQLite error 1: the database has schema version 3, newer than this library's 2")
+        try connection.migrate(to: schema(3))
+        let error = #expect(throws: DatabaseError.self) { try connection.migrate(to: schema(2)) }
+        #expect(error?.description == "SQLite error 14: the database has schema version 3, newer than this library's 2")
         #expect(try columns(connection) == 3)
     }
 
-    private func scripts(_ count: Int) -> [[UInt8]] {
-        ["CREATE TABLE t (a)", "ALTER TABLE t ADD b", "ALTER TABLE t ADD c"].prefix(count).map { Array($0.utf8) }
+    @Test(arguments: ["CREATE TABLE theirs (a)", "PRAGMA user_version = 1", "PRAGMA application_id = 8"])
+    func `a database that another program has begun is refused`(begin: String) throws {
+        let connection = try Connection.open(":memory:")
+        try connection.execute(begin + "; CREATE TABLE theirs_too (a)")
+        let error = #expect(throws: DatabaseError.self) { try connection.migrate(to: schema(1)) }
+        #expect(error?.message == "the database belongs to another program")
+        #expect(try connection.integer("SELECT count(*) FROM sqlite_schema WHERE name = 't'") == 0)
     }
 
-    private func columns(_ connection: borrowing Connection) throws -> Int64? {
-        try connection.prepare("SELECT count(*) FROM pragma_table_info('t')").run(row: { try $0.integer(0) })
+    @Test func `the tables of Litestream do not make a new database another program's`() throws {
+        let connection = try Connection.open(":memory:")
+        try connection.execute("CREATE TABLE _litestream_seq (id); CREATE TABLE _litestream_lock (id)")
+        try connection.migrate(to: schema(1))
+        #expect(try columns(connection) == 1)
     }
 
-    private func version(_ table: Lock<SessionTable>) throws -> Int64? {
-        try table.withLock { try $0.connection.prepare("PRAGMA user_version").run(row: { try $0.integer(0) }) }
+    private func schema(_ count: Int, then last: String? = nil) -> Schema {
+        let scripts =
+            ["CREATE TABLE t (a)", "ALTER TABLE t ADD b", "ALTER TABLE t ADD c"].prefix(count)
+            + [last].compactMap(\.self)
+        return Schema(applicationID: 7, migrations: scripts.map { Array($0.utf8) })
+    }
+
+    private func columns(_ connection: borrowing Connection) throws -> Int {
+        try connection.integer("SELECT count(*) FROM pragma_table_info('t')")
+    }
+
+    private func version(_ table: Lock<SessionTable>) throws -> Int {
+        try table.withLock { try $0.connection.integer("PRAGMA user_version") }
     }
 }

@@ -1,20 +1,33 @@
+import Foundation
 import WhatsAppSessionsSQLite
 
 /// A connection to a database. It cannot be copied, so whoever holds it is alone with it.
 struct Connection: ~Copyable {
     let handle: OpaquePointer?
+    /// The file that is kept durable and its log short; `nil` in memory.
+    var file: DatabaseFile?
+    var checkpoints = CheckpointSchedule()
+    /// The process that opened it.
+    var process = getpid()
 
     private init(handle: OpaquePointer?) {
         self.handle = handle
+    }
+
+    /// Opens a new and private database in memory, and gives it the schema.
+    static func open(schema: Schema) throws -> Connection {
+        let connection = try open(":memory:")
+        try connection.migrate(to: schema)
+        return connection
     }
 
     /// Opens the database at `path`; `:memory:` is a new and private one.
     /// `NOMUTEX`, because the owner's lock keeps other threads out: <https://sqlite.org/threadsafe.html>.
     ///
     /// `sqlite3_open_v2`
-    static func open(_ path: String) throws -> Connection {
+    static func open(_ path: String, flags: Int32 = 0) throws -> Connection {
         var handle: OpaquePointer?
-        let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
+        let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | flags
         let code = sqlite3_open_v2(path, &handle, flags, nil)
         // Owned before it is checked: a failed open leaves a handle that must be closed too.
         let connection = Connection(handle: handle)
@@ -23,6 +36,9 @@ struct Connection: ~Copyable {
     }
 
     deinit {
+        // In the child of a fork the file is the parent's: closing it here would drop the parent's log.
+        guard process == getpid() else { return }
+        if file != nil { checkpoint() }
         // This call waits for statements that are finalized after it, so their order does not matter.
         sqlite3_close_v2(handle)
     }
@@ -43,6 +59,13 @@ struct Connection: ~Copyable {
         try check(sqlite3_exec(handle, script, nil, nil, nil), sql: script)
     }
 
+    /// The number in the first column of the only row.
+    func integer(_ sql: String) throws -> Int {
+        var integer = 0
+        try prepare(sql).run(row: { integer = try Int($0.integer(0)) })
+        return integer
+    }
+
     /// How many rows the last INSERT, UPDATE or DELETE changed.
     ///
     /// `sqlite3_changes`
@@ -50,5 +73,57 @@ struct Connection: ~Copyable {
 
     private func check(_ code: Int32, sql: String? = nil) throws {
         guard code == SQLITE_OK else { throw DatabaseError(code, on: handle, sql: sql) }
+    }
+}
+
+extension Connection {
+    /// Runs `body` in one transaction: all that it does, or nothing.
+    ///
+    /// IMMEDIATE, since a transaction that starts as a reader may find that it can no longer become a writer:
+    /// <https://sqlite.org/lang_transaction.html>.
+    func transaction<Value>(_ body: () throws -> Value) throws -> Value {
+        try execute("BEGIN IMMEDIATE")
+        do {
+            let value = try body()
+            try execute("COMMIT")
+            return value
+        } catch {
+            // After some failures SQLite has rolled back by itself; then there is nothing to undo.
+            try? execute("ROLLBACK")
+            throw error
+        }
+    }
+
+    /// Runs `body` in one transaction. When this returns the change is on disk, in the file that has the name.
+    func write<Value>(_ body: () throws -> Value) throws -> Value {
+        // Before, so that nothing is written beside a file that is gone; after, so that nothing lost is called saved.
+        let value = try transaction {
+            try requireFileInPlace()
+            return try body()
+        }
+        try requireFileInPlace()
+        return value
+    }
+
+    /// `fork` copies a connection but not its locks: <https://sqlite.org/howtocorrupt.html>, section 2.6.
+    func requireSameProcess() throws {
+        guard file == nil || process == getpid() else {
+            throw DatabaseError(
+                SQLITE_MISUSE,
+                message: "this process is a fork of the one that opened the file: open a manager of its own"
+            )
+        }
+    }
+
+    /// `SQLITE_FCNTL_HAS_MOVED`
+    private func requireFileInPlace() throws {
+        var hasMoved: Int32 = 0
+        sqlite3_file_control(handle, "main", SQLITE_FCNTL_HAS_MOVED, &hasMoved)
+        guard hasMoved == 0 else {
+            throw DatabaseError(
+                SQLITE_MISUSE,
+                message: "the file was moved, replaced or deleted while it was open: open it again"
+            )
+        }
     }
 }

@@ -34,6 +34,20 @@ extension DatabaseError {
         self.sql = sql
     }
 
+    /// An error of ours, in the terms of SQLite.
+    init(_ extendedResultCode: Int32, message: String, sql: String? = nil) {
+        self.extendedResultCode = extendedResultCode
+        self.message = message
+        self.sql = sql
+    }
+
+    /// The same error, when it came while the file at `path` was opened.
+    func opening(_ path: String) -> DatabaseError {
+        DatabaseError(extendedResultCode, message: "cannot open \(path): \(message)", sql: sql)
+    }
+
+    var isBusy: Bool { resultCode == SQLITE_BUSY }
+
     // The importer cannot read these macros: https://sqlite.org/rescode.html#extrc
     private static let checkViolation = SQLITE_CONSTRAINT | 1 << 8
     private static let triggerViolation = SQLITE_CONSTRAINT | 7 << 8

@@ -1,33 +1,48 @@
 import WhatsAppSessionsSQLite
 
+/// What a database of ours looks like.
+struct Schema {
+    /// The number that marks our files: <https://sqlite.org/pragma.html#pragma_application_id>.
+    let applicationID: Int32
+    /// SQL scripts, in the order in which they were written; the list only ever grows at its end.
+    let migrations: [[UInt8]]
+}
+
 extension Connection {
-    /// Brings the schema up to date: runs the scripts that this database has not seen, all of them or none.
+    /// Brings the database up to date: runs the scripts that it has not seen, all of them or none.
     ///
-    /// `migrations` only ever grows at its end. `PRAGMA user_version` counts those that have run, and changes in the same
-    /// transaction as they do. IMMEDIATE, so that the version that is read is still true when it is written:
-    /// <https://sqlite.org/lang_transaction.html>.
-    func migrate(_ migrations: [[UInt8]]) throws {
-        try execute("BEGIN IMMEDIATE")
-        do {
-            var version = 0
-            try prepare("PRAGMA user_version").run(row: { version = try Int($0.integer(0)) })
-            guard version <= migrations.count else {
-                throw DatabaseError(
-                    extendedResultCode: SQLITE_ERROR,
-                    message:
-                        "the database has schema version \(version), newer than this library's \(migrations.count)",
-                    sql: nil
-                )
-            }
-            for migration in migrations.dropFirst(version) {
+    /// `PRAGMA user_version` counts those that have run; it is read and written in the transaction that runs them.
+    func migrate(to schema: Schema) throws {
+        try transaction {
+            let version = try version(of: schema)
+            guard version < schema.migrations.count else { return }
+            for migration in schema.migrations.dropFirst(version) {
                 try execute(String(decoding: migration, as: UTF8.self))
             }
-            try execute("PRAGMA user_version = \(migrations.count)")
-            try execute("COMMIT")
-        } catch {
-            // After some failures SQLite has rolled back by itself; then there is nothing to undo.
-            try? execute("ROLLBACK")
-            throw error
+            try execute("PRAGMA application_id = \(schema.applicationID)")
+            try execute("PRAGMA user_version = \(schema.migrations.count)")
         }
+    }
+
+    /// How many of the schema's scripts the database has seen.
+    ///
+    /// - Throws: ``DatabaseError`` when it is another program's, or a newer version's.
+    func version(of schema: Schema) throws -> Int {
+        let version = try integer("PRAGMA user_version")
+        if try integer("PRAGMA application_id") != schema.applicationID {
+            // A new file has no mark yet. Litestream may have been there first.
+            let content = try integer("SELECT count(*) FROM sqlite_schema WHERE name NOT GLOB '_litestream_*'")
+            guard version == 0, content == 0 else {
+                throw DatabaseError(SQLITE_CANTOPEN, message: "the database belongs to another program")
+            }
+        }
+        guard version <= schema.migrations.count else {
+            throw DatabaseError(
+                SQLITE_CANTOPEN,
+                message:
+                    "the database has schema version \(version), newer than this library's \(schema.migrations.count)"
+            )
+        }
+        return version
     }
 }

@@ -103,7 +103,7 @@ extension Statement {
     func malformed(_ column: Int32) -> DatabaseError {
         let key = String(decoding: bytes(0), as: UTF8.self)
         return DatabaseError(
-            extendedResultCode: SQLITE_CORRUPT,
+            SQLITE_CORRUPT,
             message: "malformed \(name(column)) in the row with the \(name(0)) \(key)",
             sql: sql
         )
