@@ -144,7 +144,7 @@ public final class SessionManager: Sendable {
 
     private func read<Result: Sendable>(_ body: (borrowing SessionTable) throws -> Result) throws -> Result {
         try table.withLock { table in
-            try table.connection.requireSameProcess()
+            try table.connection.requireReady()
             return try body(table)
         }
     }
@@ -155,7 +155,7 @@ public final class SessionManager: Sendable {
         _ body: (borrowing SessionTable) throws -> Result
     ) throws -> Result {
         try table.withLock { table in
-            try table.connection.requireSameProcess()
+            try table.connection.requireReady()
             // In memory a statement is a transaction already, and there is no log.
             guard table.connection.file != nil else { return try body(table) }
             var dropsQRCode = false

@@ -19,7 +19,7 @@ extension SessionManager {
     @discardableResult
     public func recoverSessions() throws -> [Session] {
         try table.withLock { table in
-            try table.connection.requireSameProcess()
+            try table.connection.requireReady()
             let sessions = try table.connection.write {
                 let sessions = try table.sessions(table.selectLive)
                 try table.disconnectLive.run()
@@ -39,7 +39,7 @@ extension SessionManager {
     public func backUp(to path: String) throws {
         let copy = try DatabaseFile(path)
         try table.withLock { table in
-            try table.connection.requireSameProcess()
+            try table.connection.requireReady()
             try table.connection.backUp(to: copy)
         }
     }

@@ -61,7 +61,7 @@ import WhatsAppSessionsSQLite
 
     @Test func `each commit waits for the disk, and only a checkpoint of ours empties the log`() throws {
         try open().table.withLock { table in
-            #expect(try table.connection.integer("PRAGMA synchronous") == 2)
+            #expect(try table.connection.integer("PRAGMA synchronous") == 3)
             #expect(try table.connection.integer("PRAGMA secure_delete") == 1)
             #expect(try table.connection.integer("PRAGMA wal_autocheckpoint") == 0)
             #expect(try table.connection.integer("PRAGMA cell_size_check") == 1)
@@ -149,7 +149,7 @@ import WhatsAppSessionsSQLite
         ] {
             try? FileManager.default.removeItem(atPath: path)
             do {
-                let other = try Connection.open(path, flags: SQLITE_OPEN_CREATE)
+                let other = try Connection.open(path, flags: SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE)
                 try other.execute(begin)
                 try other.execute("CREATE TABLE theirs_too (a)")
             }
@@ -158,7 +158,7 @@ import WhatsAppSessionsSQLite
     }
 
     @Test func `the log of another program's file is left as it was too`() throws {
-        let other = try Connection.open(path, flags: SQLITE_OPEN_CREATE)
+        let other = try Connection.open(path, flags: SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE)
         try other.execute("PRAGMA journal_mode = WAL; CREATE TABLE theirs (a)")
         let copy = folder.path + "/copy.sqlite"
         for suffix in ["", "-wal"] { try FileManager.default.copyItem(atPath: path + suffix, toPath: copy + suffix) }
@@ -236,6 +236,14 @@ import WhatsAppSessionsSQLite
         #expect(error?.message.hasPrefix("no write-ahead log can be had here (the journal mode stays memory)") == true)
     }
 
+    @Test func `a file that may only be read is refused`() throws {
+        do { try open().createSession("support") }
+        let error = #expect(throws: DatabaseError.self) {
+            try Connection.open(path, flags: SQLITE_OPEN_READONLY).requireWritable()
+        }
+        #expect(error?.message == "the file is read-only")
+    }
+
     // MARK: Company
 
     @Test func `a manager waits for a writer that holds the lock, then goes on`() throws {
@@ -254,7 +262,7 @@ import WhatsAppSessionsSQLite
     }
 
     @Test func `a file can be opened while another connection writes to it`() throws {
-        let other = try Connection.open(path, flags: SQLITE_OPEN_CREATE)
+        let other = try Connection.open(path, flags: SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE)
         try other.execute("BEGIN IMMEDIATE")
         let done = DispatchSemaphore(value: 0)
         Thread {
@@ -307,6 +315,17 @@ import WhatsAppSessionsSQLite
         }
         #expect(size(path + "-wal") > 0)
         #expect(try open().getAllSessions().map(\.id) == ["support"])
+    }
+
+    @Test func `a transaction that could not be ended is rolled back by the next call`() throws {
+        let manager = try open()
+        try manager.createSession("support")
+        try manager.execute("BEGIN IMMEDIATE; DELETE FROM sessions")
+        #expect(try manager.sessionExists("support"))
+        try open().createSession("the lock is free")
+        try manager.execute("BEGIN IMMEDIATE; DELETE FROM sessions")
+        try manager.createSession("sales")
+        #expect(try manager.getAllSessions().count == 3)
     }
 
     // MARK: Recovery

@@ -10,6 +10,9 @@ struct Connection: ~Copyable {
     /// The process that opened it.
     var process = getpid()
 
+    /// Prepared beforehand, since a transaction must end when there is no memory to prepare anything.
+    private var rollback = Statement(handle: nil)
+
     private init(handle: OpaquePointer?) {
         self.handle = handle
     }
@@ -25,13 +28,13 @@ struct Connection: ~Copyable {
     /// `NOMUTEX`, because the owner's lock keeps other threads out: <https://sqlite.org/threadsafe.html>.
     ///
     /// `sqlite3_open_v2`
-    static func open(_ path: String, flags: Int32 = 0) throws -> Connection {
+    static func open(_ path: String, flags: Int32 = SQLITE_OPEN_READWRITE) throws -> Connection {
         var handle: OpaquePointer?
-        let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | flags
-        let code = sqlite3_open_v2(path, &handle, flags, nil)
+        let code = sqlite3_open_v2(path, &handle, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nil)
         // Owned before it is checked: a failed open leaves a handle that must be closed too.
-        let connection = Connection(handle: handle)
+        var connection = Connection(handle: handle)
         try connection.check(code)
+        connection.rollback = try connection.prepare("ROLLBACK")
         return connection
     }
 
@@ -76,20 +79,26 @@ struct Connection: ~Copyable {
     }
 }
 
+/// How a transaction begins: as a reader, or as a writer at once.
+enum TransactionKind {
+    case deferred, immediate
+}
+
 extension Connection {
     /// Runs `body` in one transaction: all that it does, or nothing.
     ///
     /// IMMEDIATE, since a transaction that starts as a reader may find that it can no longer become a writer:
     /// <https://sqlite.org/lang_transaction.html>.
-    func transaction<Value>(_ body: () throws -> Value) throws -> Value {
-        try execute("BEGIN IMMEDIATE")
+    func transaction<Value>(_ kind: TransactionKind = .immediate, _ body: () throws -> Value) throws -> Value {
         do {
+            // Inside, since a BEGIN that ran out of memory may have begun all the same.
+            try execute("BEGIN \(kind)")
             let value = try body()
             try execute("COMMIT")
             return value
         } catch {
             // After some failures SQLite has rolled back by itself; then there is nothing to undo.
-            try? execute("ROLLBACK")
+            _ = try? rollback.run()
             throw error
         }
     }
@@ -105,14 +114,17 @@ extension Connection {
         return value
     }
 
-    /// `fork` copies a connection but not its locks: <https://sqlite.org/howtocorrupt.html>, section 2.6.
-    func requireSameProcess() throws {
+    /// Comes before every use.
+    func requireReady() throws {
+        // `fork` copies a connection but not its locks: https://sqlite.org/howtocorrupt.html, section 2.6.
         guard file == nil || process == getpid() else {
             throw DatabaseError(
                 SQLITE_MISUSE,
                 message: "this process is a fork of the one that opened the file: open a manager of its own"
             )
         }
+        // A rollback that could not be done, for want of memory, is done now.
+        if sqlite3_get_autocommit(handle) == 0 { try rollback.run() }
     }
 
     /// `SQLITE_FCNTL_HAS_MOVED`

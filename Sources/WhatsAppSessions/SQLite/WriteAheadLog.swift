@@ -7,7 +7,7 @@ extension Connection {
     /// is refused before anything is written to it.
     static func open(_ file: DatabaseFile, schema: Schema) throws -> Connection {
         try file.createIfMissing()
-        var connection = try open(file.path, flags: SQLITE_OPEN_NOFOLLOW)
+        var connection = try open(file.path, flags: SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW)
         do {
             connection.waitForLocks(looks: patience)
             connection.set(SQLITE_DBCONFIG_DEFENSIVE, true)
@@ -16,7 +16,9 @@ extension Connection {
             connection.set(SQLITE_DBCONFIG_DQS_DDL, false)
             // Closing would write the log of a file that is not ours into it.
             connection.set(SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
-            _ = try connection.version(of: schema)
+            // In one transaction, since another process may be making the schema right now.
+            _ = try connection.transaction(.deferred) { try connection.version(of: schema) }
+            try connection.requireWritable()
             try file.restrict()
             try connection.execute(settings)
             try connection.useWriteAheadLog()
@@ -31,10 +33,13 @@ extension Connection {
 
     /// A call that returned is on disk (`synchronous`), and what was dropped leaves the file (`secure_delete`).
     ///
+    /// EXTRA is FULL once there is a write-ahead log; before, when the file is made, it also waits until the rollback
+    /// journal is gone for good, which would else come back after a power loss and undo the file.
+    ///
     /// No automatic checkpoints: those of another connection's commit corrupt the file in every SQLite before 3.51.3,
     /// <https://sqlite.org/wal.html#the_wal_reset_bug>.
     private static let settings = """
-        PRAGMA synchronous = FULL;
+        PRAGMA synchronous = EXTRA;
         PRAGMA secure_delete = ON;
         PRAGMA wal_autocheckpoint = 0;
         PRAGMA cell_size_check = ON;
@@ -44,6 +49,13 @@ extension Connection {
     /// `sqlite3_db_config`
     private func set(_ option: Int32, _ value: Bool) {
         _ = whatsapp_sessions_db_config(handle, option, value ? 1 : 0)
+    }
+
+    /// SQLite opens what it may not write to for reading, and says so only later. `sqlite3_db_readonly`
+    func requireWritable() throws {
+        guard sqlite3_db_readonly(handle, "main") == 0 else {
+            throw DatabaseError(SQLITE_READONLY, message: "the file is read-only")
+        }
     }
 
     /// `PRAGMA journal_mode` answers with the mode that it could set; while another connection writes it fails at once
