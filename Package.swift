@@ -24,6 +24,17 @@ let package = Package(
             dependencies: ["WhatsAppSessions", "WhatsAppSessionsSQLite"],
             resources: [.copy("Fixtures")]
         ),
+        // What a file of sessions survives, tried on real processes and on a disk that fails: see CONTRIBUTING.md.
+        .target(
+            name: "WhatsAppSessionsFaults",
+            dependencies: ["WhatsAppSessionsSQLite"],
+            path: "Tests/Faults"
+        ),
+        .executableTarget(
+            name: "WhatsAppSessionsReliability",
+            dependencies: ["WhatsAppSessions", "WhatsAppSessionsSQLite", "WhatsAppSessionsFaults"],
+            path: "Tests/Reliability"
+        ),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,182 @@
+import Foundation
+import WhatsAppSessionsFaults
+import WhatsAppSessionsSQLite
+
+@testable import WhatsAppSessions
+
+private let steps = 14
+
+/// One run of the workload on a disk or a memory that fails: an error or a right answer at every step, a sound file
+/// with all that was acknowledged, and a manager that goes on when the fault is over.
+private func tryWorkload(_ states: [[String]], arm: () -> Void, disarm: () -> Void) throws -> Bool {
+    let folder = Folder()
+    var acknowledged = 0
+    var hasFailed = false
+    arm()
+    let opened = Result { try folder.open() }
+    if let manager = try? opened.get() {
+        while acknowledged < steps, !hasFailed {
+            do {
+                try Workload.step(acknowledged, on: manager)
+                acknowledged += 1
+                require(try Workload.state(manager) == states[acknowledged], "a wrong answer")
+            } catch {
+                require(error is DatabaseError, "\(error)")
+                hasFailed = true
+            }
+        }
+    } else {
+        hasFailed = true
+    }
+    disarm()
+    // The step that failed may be done after all: a commit that reports an error has an unknown outcome. And a wrong
+    // answer above would have been an error of the read behind an acknowledged step.
+    func check(_ manager: SessionManager, _ whose: String) throws {
+        let state = try Workload.state(manager)
+        require(
+            states[acknowledged...].prefix(2).contains(state),
+            "\(whose): \(acknowledged) steps were acknowledged, found \(state)"
+        )
+        require(try manager.isSound, "\(whose): unsound")
+    }
+    if let manager = try? opened.get() {
+        try check(manager, "the same manager")
+        try manager.createSession("goes on")
+        try manager.deleteSession("goes on")
+    }
+    try check(try folder.open(), "another manager")
+    return hasFailed
+}
+
+/// Every read, write, truncation and sync fails once, and for good; the disk is full; a read comes up short.
+func diskCheck(isLong: Bool) throws {
+    faults_install_disk()
+    let states = try Workload.states(steps: steps)
+    for (name, kind) in [("I/O error", FAULT_IO_ERROR), ("disk full", FAULT_FULL), ("short read", FAULT_SHORT_READ)] {
+        for forGood in [false, true] {
+            var runs = 0
+            var failures = 0
+            var isBeyondTheEnd = false
+            while !isBeyondTheEnd {
+                runs += 1
+                var operations: Int32 = 0
+                let hasFailed = try tryWorkload(states) {
+                    faults_arm_disk(Int32(kind), Int32(runs), forGood ? 1 : 0)
+                } disarm: {
+                    operations = faults_disk_operations()
+                    faults_arm_disk(Int32(FAULT_NONE), 0, 0)
+                }
+                if hasFailed { failures += 1 }
+                isBeyondTheEnd = operations < runs
+            }
+            print(
+                "\(name) \(forGood ? "for good" : "once"): at each of \(runs) operations, \(failures) runs with an error, 0 lost, 0 unsound"
+            )
+            require(failures > 0 && runs > 50, "nothing failed")
+        }
+    }
+}
+
+/// Every allocation of SQLite fails, once and for good.
+func memoryCheck(isLong: Bool) throws {
+    faults_install_memory()
+    let states = try Workload.states(steps: steps)
+    for forGood in [false, true] {
+        var runs = 0
+        var failures = 0
+        var isBeyondTheEnd = false
+        while !isBeyondTheEnd {
+            runs += 1
+            var allocations: Int32 = 0
+            let hasFailed = try tryWorkload(states) {
+                faults_arm_memory(Int32(runs), forGood ? 1 : 0)
+            } disarm: {
+                allocations = faults_allocations()
+                faults_arm_memory(0, 0)
+            }
+            if hasFailed { failures += 1 }
+            isBeyondTheEnd = allocations < runs
+        }
+        print(
+            "out of memory \(forGood ? "for good" : "once"): at each of \(runs) allocations, \(failures) runs with an error, 0 lost, 0 unsound"
+        )
+        require(failures > 0 && runs > 50, "nothing failed")
+    }
+}
+
+/// A real disk that is full: a tmpfs of 256 KiB.
+func fullDiskCheck(isLong: Bool) throws {
+    let folder = Folder()
+    let mount = try Writer.start(["/bin/sh", "-c", "mount -t tmpfs -o size=256k none \(folder.path)"])
+    let answer = try Writer.lines(mount.output)
+    guard answer.isEmpty else { return print("full disk: not tried, no file system can be mounted here: \(answer)") }
+    defer { _ = try? Writer.lines(Writer.start(["/bin/sh", "-c", "umount -l \(folder.path)"]).output) }
+    var acknowledged = 0
+    let manager = try folder.open()
+    do {
+        while acknowledged < 100_000 {
+            try manager.createSession("session-\(acknowledged)")
+            acknowledged += 1
+        }
+        require(false, "the disk was never full")
+    } catch let error as DatabaseError {
+        require(error.resultCode == SQLITE_FULL || error.resultCode == SQLITE_IOERR, "\(error)")
+        print("full disk: after \(acknowledged) sessions: \(error)")
+    }
+    require(try manager.getAllSessions().count == acknowledged, "lost")
+    require(try manager.isSound, "unsound")
+    require(throws: { try manager.backUp(to: folder.path + "/copy") }, "a copy was made on a full disk")
+    require(
+        try FileManager.default.contentsOfDirectory(atPath: folder.path).allSatisfy { $0.hasPrefix("sessions.sqlite") },
+        "a part of a copy is left"
+    )
+}
+
+private func require(throws body: () throws -> Void, _ message: String) {
+    do {
+        try body()
+        require(false, message)
+    } catch {
+        require(error is DatabaseError, "\(error)")
+    }
+}
+
+/// Files with bytes flipped or cut by chance: each opens right or throws.
+func damageCheck(isLong: Bool) throws {
+    let runs = isLong ? 50_000 : 2_000
+    let source = Folder()
+    do {
+        let manager = try source.open()
+        for step in 0..<120 { try Workload.step(step, on: manager) }
+    }
+    let whole = Array(try Data(contentsOf: URL(filePath: source.file)))
+    let folder = Folder()
+    var (opened, thrown) = (0, 0)
+    for run in 0..<runs {
+        var bytes = whole
+        if run % 4 == 0 {
+            bytes.removeLast(.random(in: 1..<bytes.count))
+        } else {
+            for _ in 0..<Int.random(in: 1...8) { bytes[.random(in: 0..<bytes.count)] ^= UInt8.random(in: 1...255) }
+        }
+        for suffix in ["-wal", "-shm"] { unlink(folder.file + suffix) }
+        try Data(bytes).write(to: URL(filePath: folder.file))
+        do {
+            let manager = try folder.open()
+            _ = try manager.recoverSessions()
+            for session in try manager.getAllSessions() {
+                _ = try manager.getSession(session.id)
+                _ = try manager.updateSession(session.id, SessionUpdates(name: .set("Ana")))
+            }
+            opened += 1
+        } catch {
+            require(
+                error is DatabaseError || error is SessionNotFoundError || error is InvalidSessionUpdateError,
+                "\(error)"
+            )
+            thrown += 1
+        }
+    }
+    print("damage: \(runs) files, \(opened) opened, \(thrown) refused or threw, 0 crashes")
+    require(opened > 0 && thrown > 0, "the damage was none")
+}

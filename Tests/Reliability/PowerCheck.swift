@@ -1,0 +1,150 @@
+import Foundation
+import WhatsAppSessionsFaults
+
+@testable import WhatsAppSessions
+
+/// Power loss at every write: what was synced is there; of what came later each sector is there or not, by chance.
+func powerCheck(isLong: Bool) throws {
+    faults_install_disk()
+    let outcomes = isLong ? 20 : 4
+    for isControl in [false, true] {
+        let recording = try record(steps: isLong ? 72 : 36, isControl: isControl)
+        let (runs, lost, unsound) = try recording.cut(outcomes: outcomes)
+        let name = isControl ? "WAL with NORMAL, as the negative control" : "WAL with FULL"
+        print("power loss, \(name): \(runs) runs, \(lost) lost acknowledged writes, \(unsound) files unsound")
+        require(runs > 100, "nothing was tried")
+        require(isControl ? lost > 0 : lost == 0, "lost \(lost)")
+        require(unsound == 0, "unsound \(unsound)")
+    }
+}
+
+private enum Event {
+    case write(path: String, offset: Int, bytes: [UInt8])
+    case truncate(path: String, size: Int)
+    case sync(path: String)
+    case delete(path: String, isSynced: Bool)
+    case acknowledged
+}
+
+nonisolated(unsafe) private var events: [Event] = []
+
+private func record(steps: Int, isControl: Bool) throws -> Recording {
+    events = []
+    faults_observe_disk { event, path, offset, bytes, count in
+        let path = String(cString: path!)
+        switch Int(event) {
+        case EVENT_WRITE:
+            events.append(
+                .write(
+                    path: path,
+                    offset: Int(offset),
+                    bytes: Array(UnsafeRawBufferPointer(start: bytes, count: Int(count)))
+                )
+            )
+        case EVENT_TRUNCATE: events.append(.truncate(path: path, size: Int(offset)))
+        case EVENT_DELETE: events.append(.delete(path: path, isSynced: count != 0))
+        default: events.append(.sync(path: path))
+        }
+    }
+    let folder = Folder()
+    let manager = try folder.open()
+    if isControl { try manager.execute("PRAGMA synchronous = NORMAL") }
+    for step in 0..<steps {
+        try Workload.step(step, on: manager)
+        events.append(.acknowledged)
+    }
+    faults_observe_disk(nil)
+    return Recording(events: events, states: try Workload.states(steps: steps))
+}
+
+private struct Recording {
+    let events: [Event]
+    let states: [[String]]
+
+    /// Cuts the power after every event, with that many outcomes each.
+    func cut(outcomes: Int) throws -> (runs: Int, lost: Int, unsound: Int) {
+        var random = SystemRandomNumberGenerator()
+        var durable: [String: [UInt8]] = [:]
+        var pending: [Event] = []
+        var acknowledged = 0
+        var (runs, lost, unsound) = (0, 0, 0)
+        for event in events {
+            switch event {
+            case .acknowledged: acknowledged += 1
+            case .delete(let path, true):
+                pending.removeAll { $0.path == path }
+                durable[path] = nil
+            case .sync(let path):
+                for event in pending where event.path == path { event.apply(to: &durable) }
+                pending.removeAll { $0.path == path }
+            default: pending.append(event)
+            }
+            for _ in 0..<outcomes {
+                var disk = durable
+                for event in pending { event.survivors(using: &random).forEach { $0.apply(to: &disk) } }
+                let folder = Folder()
+                for (path, bytes) in disk {
+                    let suffix = ["-wal", "-journal"].first(where: path.hasSuffix) ?? ""
+                    try Data(bytes).write(to: URL(filePath: folder.file + suffix))
+                }
+                runs += 1
+                do {
+                    let manager = try folder.open()
+                    let state = try Workload.state(manager)
+                    // What was under way may be there as well.
+                    if !states[acknowledged...].prefix(2).contains(state) { lost += 1 }
+                    if try !manager.isSound { unsound += 1 }
+                } catch {
+                    print(error)
+                    unsound += 1
+                }
+            }
+        }
+        return (runs, lost, unsound)
+    }
+}
+
+extension Event {
+    fileprivate var path: String {
+        switch self {
+        case .write(let path, _, _), .truncate(let path, _), .sync(let path), .delete(let path, _): path
+        case .acknowledged: ""
+        }
+    }
+
+    /// What is on the disk of a change that nobody waited for: each sector by chance.
+    fileprivate func survivors(using random: inout some RandomNumberGenerator) -> [Event] {
+        guard case .write(let path, let offset, let bytes) = self else {
+            return Bool.random(using: &random) ? [self] : []
+        }
+        switch Int.random(in: 0..<3, using: &random) {
+        case 0: return []
+        case 1: return [self]
+        default:
+            return stride(from: 0, to: bytes.count, by: 512).compactMap { start in
+                guard Bool.random(using: &random) else { return nil }
+                return .write(
+                    path: path,
+                    offset: offset + start,
+                    bytes: Array(bytes[start..<min(start + 512, bytes.count)])
+                )
+            }
+        }
+    }
+
+    fileprivate func apply(to disk: inout [String: [UInt8]]) {
+        switch self {
+        case .write(let path, let offset, let bytes):
+            var file = disk[path] ?? []
+            if file.count < offset + bytes.count {
+                file += Array(repeating: 0, count: offset + bytes.count - file.count)
+            }
+            file.replaceSubrange(offset..<offset + bytes.count, with: bytes)
+            disk[path] = file
+        case .truncate(let path, let size):
+            disk[path] = Array((disk[path] ?? []).prefix(size))
+        case .delete(let path, _): disk[path] = nil
+        default: break
+        }
+    }
+}

@@ -1,0 +1,31 @@
+import Foundation
+
+/// `reliability CHECK short|long`; CONTRIBUTING.md says what each check does. Every check prints its figures and ends
+/// the program with an error when one of them is not what it must be.
+@main
+enum Reliability {
+    static func main() throws {
+        var arguments = CommandLine.arguments.dropFirst()
+        let name = arguments.popFirst() ?? "all"
+        if name == "writer" { return try Writer.run(Array(arguments)) }
+        let isLong = arguments.popFirst() == "long"
+        let checks: [(name: String, run: (Bool) throws -> Void)] = [
+            ("kill", killCheck), ("power", powerCheck), ("disk", diskCheck), ("memory", memoryCheck),
+            ("full", fullDiskCheck), ("company", companyCheck), ("starts", startsCheck), ("reset", resetCheck),
+            ("damage", damageCheck), ("modes", modesCheck), ("fork", forkCheck), ("litestream", litestreamCheck),
+        ]
+        guard let check = checks.first(where: { $0.name == name }) else {
+            fatalError("which check? \(checks.map(\.name).joined(separator: ", "))")
+        }
+        let start = ContinuousClock.now
+        try check.run(isLong)
+        print("\(name): passed in \((ContinuousClock.now - start).components.seconds) s")
+    }
+}
+
+/// Ends the program when a figure is not what it must be.
+func require(_ condition: Bool, _ message: @autoclosure () -> String, line: Int = #line) {
+    guard !condition else { return }
+    print("FAILED at line \(line): \(message())")
+    exit(1)
+}

@@ -1,0 +1,71 @@
+import Foundation
+import WhatsAppSessionsSQLite
+
+@testable import WhatsAppSessions
+
+/// The program that the checks start, and kill: `writer PATH NAME COUNT [option …]`. It acknowledges every commit on its
+/// standard output, and says at the end how long the slowest call took.
+enum Writer {
+    static func run(_ arguments: [String]) throws {
+        let (path, name, count) = (arguments[0], arguments[1], Int(arguments[2])!)
+        if arguments.contains("umask-0") { umask(0) }
+        if arguments.contains("umask-777") { umask(0o777) }
+        do {
+            let manager = try SessionManager(storage: .file(path: path))
+            if arguments.contains("sqlite-handler") {
+                manager.table.withLock { _ = sqlite3_busy_timeout($0.connection.handle, 10_000) }
+            }
+            if arguments.contains("synchronous-off") { try manager.execute("PRAGMA synchronous = OFF") }
+            if arguments.contains("passive") { try manager.execute("PRAGMA wal_autocheckpoint = 20") }
+            var slowest = Duration.zero
+            for number in 0..<count {
+                let start = ContinuousClock.now
+                try manager.createSession("\(name)-\(number)")
+                slowest = max(slowest, ContinuousClock.now - start)
+                say("\(number)")
+                if arguments.contains("busy"), number % 10 == 0 {
+                    let id = "\(name)-\(number)"
+                    try manager.updateSession(id, SessionUpdates(status: .qrWaiting, qrCode: .set("2@" + id)))
+                    try manager.updateSession(id, SessionUpdates(status: .connected))
+                }
+                if arguments.contains("slow") { usleep(2000) }
+            }
+            say("slowest \(slowest.components.seconds * 1000 + slowest.components.attoseconds / 1_000_000_000_000_000)")
+        } catch {
+            say("error \(error)")
+            exit(1)
+        }
+    }
+
+    private static func say(_ line: String) {
+        let bytes = Array((line + "\n").utf8)
+        _ = write(1, bytes, bytes.count)
+    }
+
+    /// Starts the program; its output can be read to the end from `output`.
+    static func start(
+        _ path: String,
+        _ name: String,
+        _ count: Int,
+        _ options: [String] = [],
+        under launcher: [String] = []
+    ) throws -> (process: Process, output: FileHandle) {
+        let command = launcher + [CommandLine.arguments[0], "writer", path, name, "\(count)"] + options
+        return try start(command)
+    }
+
+    static func start(_ command: [String]) throws -> (process: Process, output: FileHandle) {
+        let process = Process()
+        let pipe = Pipe()
+        process.executableURL = URL(filePath: command[0])
+        process.arguments = Array(command.dropFirst())
+        process.standardOutput = pipe
+        process.standardError = pipe
+        try process.run()
+        return (process, pipe.fileHandleForReading)
+    }
+
+    static func lines(_ output: FileHandle) throws -> [String] {
+        String(decoding: try output.readToEnd() ?? Data(), as: UTF8.self).split(separator: "\n").map(String.init)
+    }
+}
