@@ -76,7 +76,7 @@ func startsCheck(isLong: Bool) throws {
 
 /// Writers and checkpoints that meet as often as can be, with `synchronous=OFF` so that they meet more often.
 func resetCheck(isLong: Bool) throws {
-    let rounds = isLong ? 36 : 4
+    let rounds = isLong ? 16 : 4
     for options in [["busy", "synchronous-off"], ["busy", "synchronous-off", "passive"]] {
         var unsound = 0
         for _ in 0..<rounds {
