@@ -19,8 +19,9 @@ public func fuzz(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
         }
         try manager.createSession("new")
     } catch {
-        guard error is DatabaseError || error is SessionNotFoundError || error is SessionAlreadyExistsError
-            || error is InvalidSessionUpdateError
+        guard
+            error is DatabaseError || error is SessionNotFoundError || error is SessionAlreadyExistsError
+                || error is InvalidSessionUpdateError
         else { fatalError("\(error)") }
     }
     return 0

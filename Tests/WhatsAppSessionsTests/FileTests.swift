@@ -170,7 +170,7 @@ import WhatsAppSessionsSQLite
 
     @Test func `a file with a newer schema is refused and left as it was`() throws {
         do { try open().execute("PRAGMA user_version = 99") }
-        try expectRefusal("cannot open \(path): the database has schema version 99, newer than this library's 2")
+        try expectRefusal("cannot open \(path): the schema version is 99, and this library knows those up to 2")
     }
 
     @Test(arguments: ["x", "Dear diary", String(repeating: "Dear diary\n", count: 1000)])

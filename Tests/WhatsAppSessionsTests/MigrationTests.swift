@@ -47,8 +47,15 @@ import Testing
         let connection = try Connection.open(":memory:")
         try connection.migrate(to: schema(3))
         let error = #expect(throws: DatabaseError.self) { try connection.migrate(to: schema(2)) }
-        #expect(error?.description == "SQLite error 14: the database has schema version 3, newer than this library's 2")
+        #expect(error?.description == "SQLite error 14: the schema version is 3, and this library knows those up to 2")
         #expect(try columns(connection) == 3)
+    }
+
+    @Test func `a damaged version is refused`() throws {
+        let connection = try Connection.open(":memory:")
+        try connection.migrate(to: schema(1))
+        try connection.execute("PRAGMA user_version = -1")
+        #expect(throws: DatabaseError.self) { try connection.migrate(to: schema(1)) }
     }
 
     @Test(arguments: ["CREATE TABLE theirs (a)", "PRAGMA user_version = 1", "PRAGMA application_id = 8"])

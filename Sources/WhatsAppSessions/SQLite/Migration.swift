@@ -36,11 +36,11 @@ extension Connection {
                 throw DatabaseError(SQLITE_CANTOPEN, message: "the database belongs to another program")
             }
         }
-        guard version <= schema.migrations.count else {
+        guard (0...schema.migrations.count).contains(version) else {
             throw DatabaseError(
                 SQLITE_CANTOPEN,
                 message:
-                    "the database has schema version \(version), newer than this library's \(schema.migrations.count)"
+                    "the schema version is \(version), and this library knows those up to \(schema.migrations.count)"
             )
         }
         return version
