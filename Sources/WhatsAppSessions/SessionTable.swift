@@ -30,7 +30,9 @@ struct SessionTable: ~Copyable {
             selectLive: try connection.prepare(
                 "SELECT \(columns) FROM sessions WHERE status <> 'disconnected' ORDER BY seq"
             ),
-            selectQRCode: try connection.prepare("SELECT qr_code FROM sessions WHERE id = ?1"),
+            selectQRCode: try connection.prepare(
+                "SELECT hex(qr_code) FROM sessions WHERE id = ?1 AND qr_code IS NOT NULL"
+            ),
             exists: try connection.prepare("SELECT 1 FROM sessions WHERE id = ?1"),
             // Two parameters for a field that can be cleared: whether it changes, and to what. ?11 is the current time.
             update: try connection.prepare(
@@ -67,12 +69,13 @@ struct SessionTable: ~Copyable {
         return sessions
     }
 
+    /// The QR code of a session as hexadecimal digits, which a damaged one has too.
     func qrCode(_ sessionID: String) throws -> String? {
         try selectQRCode.run {
             try $0.bind(sessionID, at: 1)
         } row: {
-            try $0.textIfPresent(0)
-        } ?? nil
+            try $0.text(0)
+        }
     }
 }
 

@@ -414,6 +414,20 @@ import WhatsAppSessionsSQLite
         #expect(try manager.getAllSessions().count == 2)
     }
 
+    @Test func `a row with a damaged QR code can be mended and deleted`() throws {
+        let manager = try open()
+        let hand = try Connection.open(path)
+        for id in ["first", "second"] {
+            try manager.createSession(id)
+            try manager.updateSession(id, SessionUpdates(status: .qrWaiting))
+        }
+        try hand.execute("UPDATE sessions SET qr_code = CAST(x'ff' AS TEXT)")
+        #expect(throws: DatabaseError.self) { try manager.getSession("first") }
+        #expect(try manager.updateSession("first", SessionUpdates(status: .connected)).qrCode == nil)
+        #expect(try manager.deleteSession("second"))
+        #expect(try manager.getAllSessions().map(\.id) == ["first"])
+    }
+
     @Test func `a file cut short is an error or its rows, never a crash`() throws {
         do {
             let manager = try open()

@@ -41,7 +41,8 @@ struct Connection: ~Copyable {
     deinit {
         // In the child of a fork the file is the parent's: closing it here would drop the parent's log.
         guard process == getpid() else { return }
-        if file != nil { checkpoint() }
+        // Nor is a log touched that may have become another file's.
+        if file != nil, (try? requireFileInPlace()) != nil { checkpoint() }
         // This call waits for statements that are finalized after it, so their order does not matter.
         sqlite3_close_v2(handle)
     }
