@@ -81,7 +81,7 @@ private struct Recording {
             }
             for _ in 0..<outcomes {
                 var disk = durable
-                for event in pending { event.survivors(using: &random).forEach { $0.apply(to: &disk) } }
+                for event in pending.flatMap({ $0.survivors(using: &random) }) { event.apply(to: &disk) }
                 let folder = Folder()
                 for (path, bytes) in disk {
                     let suffix = ["-wal", "-journal"].first(where: path.hasSuffix) ?? ""

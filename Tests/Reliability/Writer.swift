@@ -17,6 +17,7 @@ enum Writer {
             }
             if arguments.contains("synchronous-off") { try manager.execute("PRAGMA synchronous = OFF") }
             if arguments.contains("passive") { try manager.execute("PRAGMA wal_autocheckpoint = 20") }
+            while arguments.contains("checkpointer") { try manager.execute("PRAGMA wal_checkpoint(PASSIVE)") }
             var slowest = Duration.zero
             for number in 0..<count {
                 let start = ContinuousClock.now

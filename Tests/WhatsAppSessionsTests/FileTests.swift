@@ -340,6 +340,12 @@ import WhatsAppSessionsSQLite
         try manager.updateSession("stopped", SessionUpdates(status: .disconnected, name: .set("Ana")))
         let before = try manager.getAllSessions()
 
+        try manager.execute(
+            """
+            CREATE TRIGGER stopped_ones_are_not_touched BEFORE UPDATE ON sessions WHEN OLD.status = 'disconnected'
+            BEGIN SELECT RAISE(ABORT, 'touched'); END
+            """
+        )
         #expect(try manager.recoverSessions() == Array(before.prefix(3)))
         let after = try manager.getAllSessions()
         #expect(after.allSatisfy { $0.status == .disconnected && $0.qrCode == nil })
