@@ -296,9 +296,11 @@ import WhatsAppSessionsSQLite
     }
 
     @Test func `in a fork of its process a manager refuses, and its end leaves the parent's log alone`() throws {
+        var leftOpen = 0
         do {
             let manager = try open()
             try manager.createSession("support")
+            leftOpen = manager.table.withLock { Int(bitPattern: $0.connection.handle) }
             // What the child of a fork finds.
             manager.table.withLock { $0.connection.process = -1 }
             for call: () throws -> Any in [
@@ -315,6 +317,7 @@ import WhatsAppSessionsSQLite
             }
         }
         #expect(size(path + "-wal") > 0)
+        #expect(sqlite3_close_v2(OpaquePointer(bitPattern: leftOpen)) == SQLITE_OK)
         #expect(try open().getAllSessions().map(\.id) == ["support"])
     }
 
