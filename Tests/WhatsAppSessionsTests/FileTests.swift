@@ -264,7 +264,7 @@ import WhatsAppSessionsSQLite
 
     @Test func `a file can be opened while another connection writes to it`() throws {
         let other = try Connection.open(path, flags: SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE)
-        try other.execute("BEGIN IMMEDIATE")
+        try other.execute("PRAGMA busy_timeout = 10000; BEGIN IMMEDIATE")
         let done = DispatchSemaphore(value: 0)
         Thread {
             #expect(throws: Never.self) { try open().createSession("support") }
