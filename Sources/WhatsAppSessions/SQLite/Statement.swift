@@ -30,13 +30,13 @@ struct Statement: ~Copyable {
         }
         try bind(self)
         var value: Value?
-        while true {
-            switch sqlite3_step(handle) {
-            case SQLITE_ROW: value = try row(self)
-            case SQLITE_DONE: return value
-            case let code: throw error(code)
-            }
+        var code = sqlite3_step(handle)
+        while code == SQLITE_ROW {
+            value = try row(self)
+            code = sqlite3_step(handle)
         }
+        guard code == SQLITE_DONE else { throw error(code) }
+        return value
     }
 
     /// Binds every byte of the text, a NUL among them. The pointer that Swift passes lives for this call only, so SQLite
