@@ -48,31 +48,33 @@ private func tryWorkload(_ states: [[String]], arm: () -> Void, disarm: () -> Vo
     return hasFailed
 }
 
+/// Fails the first operation of a run, then the second of another, and so on until no run gets that far.
+private func failEach(_ what: String, arm: (Int32) -> Void, disarm: () -> Int32) throws {
+    let states = try Workload.states(steps: steps)
+    var runs: Int32 = 0
+    var failures = 0
+    var operations: Int32 = 0
+    repeat {
+        runs += 1
+        let hasFailed = try tryWorkload(states, arm: { arm(runs) }, disarm: { operations = disarm() })
+        if hasFailed { failures += 1 }
+    } while operations >= runs
+    print("\(what): at each of \(runs) moments, \(failures) runs with an error, 0 lost, 0 unsound")
+    require(failures > 0 && runs > 50, "nothing failed")
+}
+
 /// Every read, write, truncation and sync fails once, and for good; the disk is full; a read comes up short.
 func diskCheck(isLong: Bool) throws {
     faults_install_disk()
-    let states = try Workload.states(steps: steps)
     for (name, kind) in [("I/O error", FAULT_IO_ERROR), ("disk full", FAULT_FULL), ("short read", FAULT_SHORT_READ)] {
         for forGood in [false, true] {
-            var runs = 0
-            var failures = 0
-            var isBeyondTheEnd = false
-            while !isBeyondTheEnd {
-                runs += 1
-                var operations: Int32 = 0
-                let hasFailed = try tryWorkload(states) {
-                    faults_arm_disk(Int32(kind), Int32(runs), forGood ? 1 : 0)
-                } disarm: {
-                    operations = faults_disk_operations()
-                    faults_arm_disk(Int32(FAULT_NONE), 0, 0)
-                }
-                if hasFailed { failures += 1 }
-                isBeyondTheEnd = operations < runs
+            try failEach("\(name) \(forGood ? "for good" : "once")") { operation in
+                faults_arm_disk(Int32(kind), operation, forGood ? 1 : 0)
+            } disarm: {
+                let operations = faults_disk_operations()
+                faults_arm_disk(Int32(FAULT_NONE), 0, 0)
+                return operations
             }
-            print(
-                "\(name) \(forGood ? "for good" : "once"): at each of \(runs) operations, \(failures) runs with an error, 0 lost, 0 unsound"
-            )
-            require(failures > 0 && runs > 50, "nothing failed")
         }
     }
 }
@@ -80,27 +82,14 @@ func diskCheck(isLong: Bool) throws {
 /// Every allocation of SQLite fails, once and for good.
 func memoryCheck(isLong: Bool) throws {
     faults_install_memory()
-    let states = try Workload.states(steps: steps)
     for forGood in [false, true] {
-        var runs = 0
-        var failures = 0
-        var isBeyondTheEnd = false
-        while !isBeyondTheEnd {
-            runs += 1
-            var allocations: Int32 = 0
-            let hasFailed = try tryWorkload(states) {
-                faults_arm_memory(Int32(runs), forGood ? 1 : 0)
-            } disarm: {
-                allocations = faults_allocations()
-                faults_arm_memory(0, 0)
-            }
-            if hasFailed { failures += 1 }
-            isBeyondTheEnd = allocations < runs
+        try failEach("out of memory \(forGood ? "for good" : "once")") { allocation in
+            faults_arm_memory(allocation, forGood ? 1 : 0)
+        } disarm: {
+            let allocations = faults_allocations()
+            faults_arm_memory(0, 0)
+            return allocations
         }
-        print(
-            "out of memory \(forGood ? "for good" : "once"): at each of \(runs) allocations, \(failures) runs with an error, 0 lost, 0 unsound"
-        )
-        require(failures > 0 && runs > 50, "nothing failed")
     }
 }
 

@@ -16,8 +16,7 @@ enum Writer {
                 manager.table.withLock { _ = sqlite3_busy_timeout($0.connection.handle, 10_000) }
             }
             if arguments.contains("synchronous-off") { try manager.execute("PRAGMA synchronous = OFF") }
-            if arguments.contains("passive") { try manager.execute("PRAGMA wal_autocheckpoint = 20") }
-            while arguments.contains("checkpointer") { try manager.execute("PRAGMA wal_checkpoint(PASSIVE)") }
+            if arguments.contains("unprotected") { try writeUnprotected(manager, isCheckpointer: count == 0) }
             var slowest = Duration.zero
             for number in 0..<count {
                 let start = ContinuousClock.now
@@ -35,6 +34,20 @@ enum Writer {
         } catch {
             say("error \(error)")
             exit(1)
+        }
+    }
+
+    /// Writes and checkpoints as SQLite does by itself, for comparison with a manager; never ends.
+    private static func writeUnprotected(_ manager: SessionManager, isCheckpointer: Bool) throws -> Never {
+        try manager.table.withLock { table in
+            sqlite3_busy_timeout(table.connection.handle, 30_000)
+            try table.connection.execute("PRAGMA synchronous = OFF; PRAGMA wal_autocheckpoint = 20")
+            let statement = try table.connection.prepare(
+                isCheckpointer
+                    ? "PRAGMA wal_checkpoint(PASSIVE)"
+                    : "INSERT INTO sessions (id, created_at, name) VALUES (hex(randomblob(16)), 0, hex(randomblob(150)))"
+            )
+            while true { try statement.run() }
         }
     }
 
