@@ -93,7 +93,11 @@ func resetCheck(isLong: Bool) throws {
         let name =
             options.contains("unprotected") ? "passive and automatic checkpoints, for comparison" : "our checkpoints"
         print("WAL reset, \(name): \(unsound) of \(rounds) files unsound")
-        if !options.contains("unprotected") { require(unsound == 0, "a file is unsound") }
+        if !options.contains("unprotected") {
+            require(unsound == 0, "a file is unsound")
+        } else if isLong, sqlite3_libversion_number() < 3_051_003 {
+            require(unsound > 0, "no file is unsound, so this tests nothing")
+        }
     }
 }
 
