@@ -119,11 +119,23 @@ import WhatsAppSessionsSQLite
         #expect(try manager.updateSession(id, SessionUpdates(status: .connected)).qrCode == nil)
         #expect(contents().contains("SECRET"))
         try reader.execute("COMMIT")
-        try manager.updateSession(id, SessionUpdates(name: .set("too early to try again")))
-        #expect(contents().contains("SECRET"))
         Thread.sleep(forTimeInterval: 1.1)
         try manager.updateSession(id, SessionUpdates(name: .set("later")))
         #expect(!contents().contains("SECRET"))
+    }
+
+    @Test func `a checkpoint that failed stays due and is tried again after a pause`() {
+        var schedule = CheckpointSchedule()
+        func isDue(_ isNewlyDue: Bool) -> Bool { schedule.isDue(isNewlyDue) }
+        #expect(!isDue(false))
+        #expect(isDue(true))
+        schedule.record(success: false)
+        #expect(!isDue(true))
+        Thread.sleep(forTimeInterval: 1.1)
+        #expect(isDue(false))
+        schedule.record(success: true)
+        #expect(!isDue(false))
+        #expect(isDue(true))
     }
 
     @Test func `the file, its log and its index are for their owner only`() throws {
