@@ -13,8 +13,11 @@ import Foundation
 /// The rows are in an SQLite database, whose schema holds the rules (<doc:SessionRules>): what would break one is refused
 /// with an error, and changes nothing.
 ///
-/// Every call is synchronous and may come from any thread, and from `async` code too: it holds a lock for microseconds
-/// and waits for nothing else. Besides the errors that a method names, each may throw ``DatabaseError`` when SQLite
+/// Every call is synchronous and may come from any thread. In memory it holds a lock for microseconds and waits for
+/// nothing else, so `async` code may call it directly. In a file a change also waits for the disk and for the locks of
+/// other processes (<doc:Durability>), usually under a millisecond and at worst about a minute.
+///
+/// Besides the errors that a method names, each may throw ``DatabaseError`` when SQLite
 /// cannot do its work: memory has run out, a text is longer than SQLite's limit (a thousand million bytes), or a row
 /// was damaged.
 public final class SessionManager: Sendable {

@@ -29,8 +29,7 @@ private func tryWorkload(_ states: [[String]], arm: () -> Void, disarm: () -> Vo
         hasFailed = true
     }
     disarm()
-    // The step that failed may be done after all: a commit that reports an error has an unknown outcome. And a wrong
-    // answer above would have been an error of the read behind an acknowledged step.
+    // The step that failed may be done after all: a commit that reports an error has an unknown outcome.
     func check(_ manager: SessionManager, _ whose: String) throws {
         let state = try Workload.state(manager)
         require(

@@ -6,7 +6,7 @@ import Foundation
 enum Reliability {
     static func main() throws {
         var arguments = CommandLine.arguments.dropFirst()
-        let name = arguments.popFirst() ?? "all"
+        let name = arguments.popFirst() ?? ""
         if name == "writer" { return try Writer.run(Array(arguments)) }
         let isLong = arguments.popFirst() == "long"
         let checks: [(name: String, run: (Bool) throws -> Void)] = [

@@ -3,7 +3,8 @@ import WhatsAppSessionsSQLite
 
 /// What SQLite answered when it could not do what it was asked.
 ///
-/// It prints the answer and the statement, never the values that were bound to the statement.
+/// It prints the answer and the statement, never the values that were bound to the statement. Of a damaged row it prints
+/// which one it is, never the value that makes no sense.
 public struct DatabaseError: Error, Hashable, Sendable {
     /// The extended result code, such as 2067 for `SQLITE_CONSTRAINT_UNIQUE`: <https://sqlite.org/rescode.html>.
     public let extendedResultCode: Int32
