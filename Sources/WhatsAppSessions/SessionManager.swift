@@ -15,7 +15,7 @@ import Foundation
 ///
 /// Every call is synchronous and may come from any thread. In memory it holds a lock for microseconds and waits for
 /// nothing else, so `async` code may call it directly. In a file a change also waits for the disk and for the locks of
-/// other processes (<doc:Durability>), usually under a millisecond and at worst about a minute.
+/// other processes (<doc:Durability>), at worst for about a minute.
 ///
 /// Besides the errors that a method names, each may throw ``DatabaseError`` when SQLite
 /// cannot do its work: memory has run out, a text is longer than SQLite's limit (a thousand million bytes), or a row
