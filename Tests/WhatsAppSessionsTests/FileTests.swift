@@ -234,10 +234,12 @@ import WhatsAppSessionsSQLite
     }
 
     @Test func `a missing folder, a folder in place of the file and one where no file can be are errors`() throws {
+        let pipe = folder.path + "/pipe"
+        #expect(mkfifo(pipe, 0o600) == 0)
         for (path, message) in [
             (folder.path + "/none/x", "\(folder.path)/none/x: No such file or directory"),
             ("/", "the path names no file"), (folder.path, "\(folder.path) is not a regular file"),
-            ("/dev/null", "/dev/null is not a regular file"), ("/proc/x", "/proc/x: No such file or directory"),
+            (pipe, "\(pipe) is not a regular file"), ("/proc/x", "/proc/x: No such file or directory"),
         ] {
             let error = #expect(throws: DatabaseError.self) { try SessionManager(storage: .file(path: path)) }
             #expect(error?.message == message)
