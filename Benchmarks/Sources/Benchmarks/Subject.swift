@@ -1,0 +1,100 @@
+import Foundation
+import WhatsAppSessions
+
+/// What is measured.
+enum Operation: String, CaseIterable {
+    case get, getMiss = "get, no such id", exists, getAll = "getAll, a row"
+    case create
+    case updateQRCode = "update: a new QR code", updateStatus = "update: the status"
+    case updateThree = "update: three fields", updateRefused = "update: refused"
+    case delete
+
+    /// Each with the state that the one before left: a session waits for its QR code to be scanned, starts anew, is
+    /// connected, and hears of a QR code too late.
+    var updates: SessionUpdates? {
+        switch self {
+        case .updateQRCode: SessionUpdates(status: .qrWaiting, qrCode: .set(.random(240)))
+        case .updateStatus: SessionUpdates(status: .initializing)
+        case .updateThree: SessionUpdates(status: .connected, phoneNumber: .set("447700900123"), name: .set("Ana Souza"))
+        case .updateRefused: SessionUpdates(status: .qrWaiting, qrCode: .set(.random(240)))
+        case .get, .getMiss, .exists, .getAll, .create, .delete: nil
+        }
+    }
+}
+
+/// Some ids, as Swift and as C have them, and what is done with them.
+final class Batch: @unchecked Sendable {
+    let ids: [String]
+    let cIDs: [UnsafeMutablePointer<CChar>?]
+    let updates: SessionUpdates?
+
+    init(_ ids: [String], updates: SessionUpdates? = nil) {
+        self.ids = ids
+        self.updates = updates
+        cIDs = ids.map { strdup($0) }
+    }
+
+    deinit {
+        for id in cIDs { free(id) }
+    }
+}
+
+/// One way to keep sessions. Each does `operation` for every id of the batch and says for how many it succeeded.
+protocol Subject: Sendable {
+    func run(_ operation: Operation, _ batch: Batch) async throws -> Int
+}
+
+/// A way that many threads can use, without `await`.
+protocol SynchronousSubject: Subject {
+    func run(_ operation: Operation, _ batch: Batch) throws -> Int
+}
+
+/// The kinds of subjects, in the order of the table's columns.
+enum Kind: String, CaseIterable {
+    case c = "C", library = "this library", tunedGRDB = "GRDB, tuned", codableGRDB = "GRDB, Codable"
+    case mutexDictionary = "dictionary, Mutex", actorDictionary = "dictionary, actor"
+
+    /// A new and empty one, in memory or in a durable file.
+    func open(_ path: String? = nil) throws -> any Subject {
+        switch self {
+        case .c: CSubject(path)
+        case .library: try LibrarySubject(path)
+        case .tunedGRDB: try TunedGRDBSubject(path)
+        case .codableGRDB: try CodableGRDBSubject(path)
+        case .mutexDictionary: MutexDictionarySubject()
+        case .actorDictionary: ActorDictionarySubject()
+        }
+    }
+}
+
+extension String {
+    /// A text of its own with so many characters, like an id or a QR code.
+    static func random(_ count: Int) -> String {
+        let letters = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+        return String(decoding: (0..<count).map { _ in letters.randomElement()! }, as: UTF8.self)
+    }
+}
+
+enum Schema {
+    /// The library's own.
+    static let sql = [
+        PackageResources._001_create_sessions_sql, PackageResources._002_session_overview_sql,
+    ].map { String(decoding: $0, as: UTF8.self) }.joined()
+
+    static let columns = "id, status, phone_number, name, created_at, connected_at, qr_code"
+}
+
+extension Date {
+    static var millisecondsNow: Int64 { Int64(Date().timeIntervalSince1970 * 1000) }
+}
+
+extension FieldUpdate {
+    /// Whether the field changes, and to what.
+    var change: (isChange: Bool, value: Value?) {
+        switch self {
+        case .unchanged: (false, nil)
+        case .set(let value): (true, value)
+        case .clear: (true, nil)
+        }
+    }
+}
