@@ -7,15 +7,21 @@ import Foundation
 /// `@unchecked` because the compiler cannot know that `value` is only reached while `lock` is held; it is, here.
 final class Lock<Value: ~Copyable>: @unchecked Sendable {
     private let lock = NSLock()
-    private var value: Value
+    private let value: UnsafeMutablePointer<Value>
 
     init(_ value: consuming sending Value) {
-        self.value = value
+        self.value = .allocate(capacity: 1)
+        self.value.initialize(to: value)
+    }
+
+    deinit {
+        value.deinitialize(count: 1)
+        value.deallocate()
     }
 
     func withLock<Result: Sendable>(_ body: (inout Value) throws -> Result) rethrows -> Result {
         lock.lock()
         defer { lock.unlock() }
-        return try body(&value)
+        return try body(&value.pointee)
     }
 }
