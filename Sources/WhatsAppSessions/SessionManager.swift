@@ -54,9 +54,9 @@ public final class SessionManager: Sendable {
         let createdAt = Date.millisecondsNow
         try write(id) { table in
             do {
-                try table.insert.run {
-                    try $0.bind(id, at: 1)
+                try table.insert.run(id) {
                     try $0.bind(createdAt, at: 2)
+                    try $0.step()
                 }
             } catch let error as DatabaseError where error.isUniqueViolation {
                 throw SessionAlreadyExistsError(sessionID: id)
@@ -68,11 +68,7 @@ public final class SessionManager: Sendable {
     /// The session with this id, or `nil`.
     public func getSession(_ sessionID: String) throws -> Session? {
         try read { table in
-            try table.select.run {
-                try $0.bind(sessionID, at: 1)
-            } row: {
-                try Session(row: $0)
-            }
+            try table.select.run(sessionID) { try $0.step() ? Session(id: sessionID, row: $0) : nil }
         }
     }
 
@@ -97,25 +93,31 @@ public final class SessionManager: Sendable {
             return milliseconds
         }
         let now = Date.millisecondsNow
+        func bind(_ statement: borrowing Statement) throws {
+            try statement.bind(updates.status?.rawValue, at: 2)
+            try statement.bind(updates.phoneNumber.isChange, at: 3)
+            try statement.bind(updates.phoneNumber.newValue, at: 4)
+            try statement.bind(updates.name.isChange, at: 5)
+            try statement.bind(updates.name.newValue, at: 6)
+            try statement.bind(updates.connectedAt.isChange, at: 7)
+            try statement.bind(connectedAt, at: 8)
+            try statement.bind(updates.qrCode.isChange, at: 9)
+            try statement.bind(updates.qrCode.newValue, at: 10)
+            try statement.bind(now, at: 11)
+        }
         return try write(sessionID) { table in
             do {
-                let session = try table.update.run {
-                    try $0.bind(sessionID, at: 1)
-                    try $0.bind(updates.status?.rawValue, at: 2)
-                    try $0.bind(updates.phoneNumber.isChange, at: 3)
-                    try $0.bind(updates.phoneNumber.newValue, at: 4)
-                    try $0.bind(updates.name.isChange, at: 5)
-                    try $0.bind(updates.name.newValue, at: 6)
-                    try $0.bind(updates.connectedAt.isChange, at: 7)
-                    try $0.bind(connectedAt, at: 8)
-                    try $0.bind(updates.qrCode.isChange, at: 9)
-                    try $0.bind(updates.qrCode.newValue, at: 10)
-                    try $0.bind(now, at: 11)
-                } row: {
-                    try Session(row: $0)
+                let session = try table.selectUpdated.run(sessionID) { row in
+                    try bind(row)
+                    return try row.step() ? (seq: row.integer(7), value: Session(id: sessionID, row: row)) : nil
                 }
                 guard let session else { throw SessionNotFoundError(sessionID: sessionID) }
-                return session
+                try table.update.run {
+                    try $0.bind(session.seq, at: 1)
+                    try bind($0)
+                    try $0.step()
+                }
+                return session.value
             } catch let error as DatabaseError {
                 guard let rule = error.brokenRule else { throw error }
                 throw InvalidSessionUpdateError(sessionID: sessionID, reason: .init(description: rule))
@@ -129,7 +131,7 @@ public final class SessionManager: Sendable {
     @discardableResult
     public func deleteSession(_ sessionID: String) throws -> Bool {
         try write(sessionID) { table in
-            try table.delete.run { try $0.bind(sessionID, at: 1) }
+            try table.delete.run(sessionID) { try $0.step() }
             return table.connection.changes > 0
         }
     }
@@ -137,11 +139,7 @@ public final class SessionManager: Sendable {
     /// Whether there is a session with this id.
     public func sessionExists(_ sessionID: String) throws -> Bool {
         try read { table in
-            try table.exists.run {
-                try $0.bind(sessionID, at: 1)
-            } row: { _ in
-                true
-            } ?? false
+            try table.exists.run(sessionID) { try $0.step() }
         }
     }
 

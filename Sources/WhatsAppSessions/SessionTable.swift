@@ -13,7 +13,8 @@ extension Schema {
 
 /// The table of sessions in one database: its statements, each prepared once, and its rows as sessions.
 struct SessionTable: ~Copyable {
-    let insert, select, selectAll, selectLive, selectQRCode, exists, update, disconnectLive, delete: Statement
+    let insert, select, selectAll, selectLive, selectQRCode, exists, selectUpdated, update, disconnectLive,
+        delete: Statement
     var connection: Connection
 
     static func open(_ storage: SessionManager.Storage) throws -> SessionTable {
@@ -22,36 +23,42 @@ struct SessionTable: ~Copyable {
             case .memory: try Connection.open(schema: .sessions)
             case .file(let path): try Connection.open(DatabaseFile(path), schema: .sessions)
             }
-        let columns = "id, status, phone_number, name, created_at, connected_at, qr_code"
+        let fields = "status, phone_number, name, created_at, connected_at, qr_code"
+        // The values of an update, with two parameters for a field that can be cleared: whether it changes, and to what.
+        // ?11 is the current time.
+        let status = "coalesce(?2, status)"
+        let phoneNumber = "iif(?3, ?4, phone_number)"
+        let name = "iif(?5, ?6, name)"
+        let connectedAt = """
+            CASE WHEN ?7 THEN ?8 WHEN ?2 = 'connected' AND status <> 'connected' THEN ?11 ELSE connected_at END
+            """
+        let qrCode = "CASE WHEN ?9 THEN ?10 WHEN coalesce(?2, status) = 'qr_waiting' THEN qr_code END"
         return SessionTable(
             insert: try connection.prepare("INSERT INTO sessions (id, created_at) VALUES (?1, ?2)"),
-            select: try connection.prepare("SELECT \(columns) FROM sessions WHERE id = ?1"),
-            selectAll: try connection.prepare("SELECT \(columns) FROM sessions ORDER BY seq"),
+            select: try connection.prepare("SELECT ?1 AS id, \(fields) FROM sessions WHERE id = ?1"),
+            selectAll: try connection.prepare("SELECT id, \(fields) FROM sessions ORDER BY seq"),
             selectLive: try connection.prepare(
-                "SELECT \(columns) FROM sessions WHERE status <> 'disconnected' ORDER BY seq"
+                "SELECT id, \(fields) FROM sessions WHERE status <> 'disconnected' ORDER BY seq"
             ),
             selectQRCode: try connection.prepare(
                 "SELECT hex(qr_code) FROM sessions WHERE id = ?1 AND qr_code IS NOT NULL"
             ),
             exists: try connection.prepare("SELECT 1 FROM sessions WHERE id = ?1"),
-            // Two parameters for a field that can be cleared: whether it changes, and to what. ?11 is the current time.
+            selectUpdated: try connection.prepare(
+                """
+                SELECT ?1 AS id, \(status), \(phoneNumber), \(name), created_at, \(connectedAt), \(qrCode), seq
+                FROM sessions WHERE id = ?1
+                """
+            ),
             update: try connection.prepare(
                 """
                 UPDATE sessions SET
-                    status = coalesce(?2, status),
-                    phone_number = iif(?3, ?4, phone_number),
-                    name = iif(?5, ?6, name),
-                    connected_at = CASE
-                        WHEN ?7 THEN ?8
-                        WHEN ?2 = 'connected' AND status <> 'connected' THEN ?11
-                        ELSE connected_at
-                    END,
-                    qr_code = CASE
-                        WHEN ?9 THEN ?10
-                        WHEN coalesce(?2, status) = 'qr_waiting' THEN qr_code
-                    END
-                WHERE id = ?1
-                RETURNING \(columns)
+                    status = \(status),
+                    phone_number = \(phoneNumber),
+                    name = \(name),
+                    connected_at = \(connectedAt),
+                    qr_code = \(qrCode)
+                WHERE seq = ?1
                 """
             ),
             disconnectLive: try connection.prepare(
@@ -64,27 +71,33 @@ struct SessionTable: ~Copyable {
 
     /// The sessions that one of the SELECT statements finds.
     func sessions(_ statement: borrowing Statement) throws -> [Session] {
-        var sessions: [Session] = []
-        try statement.run(row: { try sessions.append(Session(row: $0)) })
-        return sessions
+        try statement.run { row in
+            var sessions: [Session] = []
+            while try row.step() { try sessions.append(Session(id: row.text(0), row: row)) }
+            return sessions
+        }
     }
 
     /// The QR code of a session as hexadecimal digits, which a damaged one has too.
     func qrCode(_ sessionID: String) throws -> String? {
-        try selectQRCode.run {
-            try $0.bind(sessionID, at: 1)
-        } row: {
-            try $0.text(0)
-        }
+        try selectQRCode.run(sessionID) { try $0.step() ? $0.text(0) : nil }
     }
 }
 
 extension Session {
-    /// Reads a row of the columns that `SessionTable` selects.
-    init(row: borrowing Statement) throws {
-        guard let status = Status(rawValue: try row.text(1)) else { throw row.malformed(1) }
+    /// Reads a row of the columns that `SessionTable` selects. Whoever has the id already spares reading it again.
+    init(id: String, row: borrowing Statement) throws {
+        // Faster than `Status(rawValue:)`, which compares the texts out of line.
+        let status: Status =
+            switch try row.text(1) {
+            case Status.initializing.rawValue: .initializing
+            case Status.qrWaiting.rawValue: .qrWaiting
+            case Status.connected.rawValue: .connected
+            case Status.disconnected.rawValue: .disconnected
+            default: throw row.malformed(1)
+            }
         self.init(
-            id: try row.text(0),
+            id: id,
             status: status,
             phoneNumber: try row.textIfPresent(2),
             name: try row.textIfPresent(3),

@@ -22,7 +22,7 @@ extension SessionManager {
             try table.connection.requireReady()
             let sessions = try table.connection.write {
                 let sessions = try table.sessions(table.selectLive)
-                try table.disconnectLive.run()
+                try table.disconnectLive.run { try $0.step() }
                 return sessions
             }
             table.connection.checkpointIfDue(isUrgent: sessions.contains { $0.qrCode != nil })

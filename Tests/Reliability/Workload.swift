@@ -46,7 +46,7 @@ extension SessionManager {
     var isSound: Bool {
         get throws {
             try table.withLock {
-                try $0.connection.prepare("PRAGMA integrity_check").run(row: { try $0.text(0) }) == "ok"
+                try $0.connection.prepare("PRAGMA integrity_check").run { try $0.step() && $0.text(0) == "ok" }
             }
         }
     }

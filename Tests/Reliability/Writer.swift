@@ -47,7 +47,7 @@ enum Writer {
                     ? "PRAGMA wal_checkpoint(PASSIVE)"
                     : "INSERT INTO sessions (id, created_at, name) VALUES (hex(randomblob(16)), 0, hex(randomblob(150)))"
             )
-            while true { try statement.run() }
+            while true { try statement.run { _ = try $0.step() } }
         }
     }
 

@@ -67,7 +67,9 @@ import WhatsAppSessionsSQLite
             #expect(try table.connection.integer("PRAGMA cell_size_check") == 1)
             #expect(try table.connection.integer("PRAGMA trusted_schema") == 0)
             #expect(try table.connection.integer("PRAGMA mmap_size") == 0)
-            #expect(try table.connection.prepare("PRAGMA journal_mode").run(row: { try $0.text(0) }) == "wal")
+            #expect(
+                try table.connection.prepare("PRAGMA journal_mode").run { try $0.step() ? $0.text(0) : "" } == "wal"
+            )
             // Defensive mode: https://sqlite.org/c3ref/c_dbconfig_defensive.html
             try table.connection.execute("PRAGMA writable_schema = ON")
             #expect(throws: DatabaseError.self) { try table.connection.execute("DELETE FROM sqlite_schema") }

@@ -77,7 +77,9 @@ import Testing
     private func plan(_ sql: String) throws -> String {
         try manager.table.withLock { table in
             var lines: [String] = []
-            try table.connection.prepare("EXPLAIN QUERY PLAN " + sql).run(row: { lines.append(try $0.text(3)) })
+            try table.connection.prepare("EXPLAIN QUERY PLAN " + sql).run { row in
+                while try row.step() { lines.append(try row.text(3)) }
+            }
             return lines.joined(separator: "\n")
         }
     }

@@ -6,8 +6,13 @@ extension SessionManager {
         try table.withLock { try $0.connection.execute(sql) }
     }
 
+    /// What changes the schema, while no statement is under way.
+    func executeAlone(_ sql: String) throws {
+        try execute(sql)
+    }
+
     /// The first column of the first row, as text.
     func query(_ sql: String) throws -> String? {
-        try table.withLock { try $0.connection.prepare(sql).run(row: { try $0.text(0) }) }
+        try table.withLock { try $0.connection.prepare(sql).run { try $0.step() ? $0.text(0) : nil } }
     }
 }

@@ -65,9 +65,10 @@ struct Connection: ~Copyable {
 
     /// The number in the first column of the only row.
     func integer(_ sql: String) throws -> Int {
-        var integer = 0
-        try prepare(sql).run(row: { integer = try Int($0.integer(0)) })
-        return integer
+        try prepare(sql).run { row in
+            try row.step()
+            return try Int(row.integer(0))
+        }
     }
 
     /// How many rows the last INSERT, UPDATE or DELETE changed.
@@ -99,7 +100,7 @@ extension Connection {
             return value
         } catch {
             // After some failures SQLite has rolled back by itself; then there is nothing to undo.
-            _ = try? rollback.run()
+            _ = try? rollback.run { try $0.step() }
             throw error
         }
     }
@@ -125,7 +126,7 @@ extension Connection {
             )
         }
         // A rollback that could not be done, for want of memory, is done now.
-        if sqlite3_get_autocommit(handle) == 0 { try rollback.run() }
+        if sqlite3_get_autocommit(handle) == 0 { try rollback.run { try $0.step() } }
     }
 
     /// `SQLITE_FCNTL_HAS_MOVED`

@@ -1,3 +1,4 @@
+import Foundation
 import WhatsAppSessionsSQLite
 
 /// A prepared statement: compiled once, then run again and again with other values.
@@ -14,40 +15,60 @@ struct Statement: ~Copyable {
         sqlite3_finalize(handle)
     }
 
-    /// Runs the statement once, to its end: `bind` sets its parameters, those left out are NULL, and `row` reads each
-    /// row of the result. Returns what `row` made of the last one, or `nil` when there was none.
-    /// Afterwards nothing stays bound, whether it succeeded or not.
+    /// Runs the statement once: `body` sets its parameters, those left out are NULL, steps, and reads the rows.
+    /// Afterwards it is reset and nothing stays bound, whether `body` succeeded or not.
+    func run<Value>(_ body: (borrowing Statement) throws -> Value) throws -> Value {
+        defer {
+            reset()
+            sqlite3_clear_bindings(handle)
+        }
+        return try body(self)
+    }
+
+    /// Runs the statement with this text as its first parameter. SQLite reads it where it is, without a copy of its own
+    /// (`SQLITE_STATIC`, a NULL destructor), since it stays there for the run.
+    func run<Value>(_ text: String, _ body: (borrowing Statement) throws -> Value) throws -> Value {
+        var text = text
+        return try text.withUTF8 { bytes in
+            try run { statement in
+                try bytes.withMemoryRebound(to: CChar.self) { characters in
+                    let count = UInt64(characters.count)
+                    try check(sqlite3_bind_text64(handle, 1, characters.baseAddress, count, nil, UInt8(SQLITE_UTF8)))
+                }
+                return try body(statement)
+            }
+        }
+    }
+
+    /// Ends a run that was not done; SQLite is content when there is none.
+    ///
+    /// `sqlite3_reset`
+    func reset() {
+        sqlite3_reset(handle)
+    }
+
+    /// Goes on to the next row; `false` when there is none, and all is done.
     ///
     /// `sqlite3_step`
     @discardableResult
-    func run<Value>(
-        bind: (borrowing Statement) throws -> Void = { _ in },
-        row: (borrowing Statement) throws -> Value = { _ in }
-    ) throws -> Value? {
-        defer {
-            sqlite3_reset(handle)
-            sqlite3_clear_bindings(handle)
-        }
-        try bind(self)
-        var value: Value?
-        var code = sqlite3_step(handle)
-        while code == SQLITE_ROW {
-            value = try row(self)
-            code = sqlite3_step(handle)
-        }
-        guard code == SQLITE_DONE else { throw error(code) }
-        return value
+    func step() throws -> Bool {
+        let code = sqlite3_step(handle)
+        guard code == SQLITE_ROW || code == SQLITE_DONE else { throw error(code) }
+        return code == SQLITE_ROW
     }
 
-    /// Binds every byte of the text, a NUL among them. The pointer that Swift passes lives for this call only, so SQLite
-    /// makes its own copy (`SQLITE_TRANSIENT`, a macro that the importer cannot read).
+    /// Binds every byte of the text, a NUL among them. SQLite owns the copy and frees it; to let SQLite make it
+    /// (`SQLITE_TRANSIENT`) goes through an allocator that counts, and made an update up to a tenth slower.
     ///
     /// `sqlite3_bind_text64`
     func bind(_ text: String?, at index: Int32) throws {
-        guard let text else { return }
-        let transient = unsafeBitCast(-1, to: sqlite3_destructor_type.self)
-        let count = UInt64(text.utf8.count)
-        try check(sqlite3_bind_text64(handle, index, text, count, transient, UInt8(SQLITE_UTF8)))
+        guard var text else { return }
+        let code = text.withUTF8 { bytes in
+            let copy = malloc(bytes.count + 1)!.assumingMemoryBound(to: CChar.self)
+            memcpy(copy, bytes.baseAddress!, bytes.count)
+            return sqlite3_bind_text64(handle, index, copy, UInt64(bytes.count), free, UInt8(SQLITE_UTF8))
+        }
+        try check(code)
     }
 
     /// `sqlite3_bind_int64`
@@ -64,6 +85,7 @@ struct Statement: ~Copyable {
         guard code == SQLITE_OK else { throw error(code) }
     }
 
+    @inline(never)
     private func error(_ code: Int32) -> DatabaseError {
         DatabaseError(code, on: sqlite3_db_handle(handle), sql: sql)
     }
@@ -79,9 +101,25 @@ extension Statement {
     ///
     /// `sqlite3_column_text`
     func text(_ column: Int32) throws -> String {
-        guard sqlite3_column_type(handle, column) == SQLITE_TEXT,
-            let text = String(validating: bytes(column), as: UTF8.self)
-        else { throw malformed(column) }
+        guard let text = try textIfPresent(column) else { throw malformed(column) }
+        return text
+    }
+
+    /// The same, where a column may be NULL.
+    func textIfPresent(_ column: Int32) throws -> String? {
+        let value = sqlite3_column_value(handle, column)
+        let type = sqlite3_value_type(value)
+        guard type != SQLITE_NULL else { return nil }
+        guard type == SQLITE_TEXT, let start = sqlite3_value_text(value) else { throw malformed(column) }
+        let count = Int(sqlite3_value_bytes(value))
+        // The quick way ends at a NUL, which a text may have; the other one takes every byte and three times as long.
+        if let text = String(validatingCString: UnsafeRawPointer(start).assumingMemoryBound(to: CChar.self)),
+            text.utf8.count == count
+        {
+            return text
+        }
+        let bytes = UnsafeBufferPointer(start: start, count: count)
+        guard let text = String(validating: bytes, as: UTF8.self) else { throw malformed(column) }
         return text
     }
 
@@ -89,17 +127,21 @@ extension Statement {
     ///
     /// `sqlite3_column_int64`
     func integer(_ column: Int32) throws -> Int64 {
-        guard sqlite3_column_type(handle, column) == SQLITE_INTEGER else { throw malformed(column) }
-        return sqlite3_column_int64(handle, column)
+        guard let integer = try integerIfPresent(column) else { throw malformed(column) }
+        return integer
     }
 
-    func textIfPresent(_ column: Int32) throws -> String? { isNull(column) ? nil : try text(column) }
-
-    func integerIfPresent(_ column: Int32) throws -> Int64? { isNull(column) ? nil : try integer(column) }
-
-    private func isNull(_ column: Int32) -> Bool { sqlite3_column_type(handle, column) == SQLITE_NULL }
+    /// The same, where a column may be NULL.
+    func integerIfPresent(_ column: Int32) throws -> Int64? {
+        let value = sqlite3_column_value(handle, column)
+        let type = sqlite3_value_type(value)
+        guard type != SQLITE_NULL else { return nil }
+        guard type == SQLITE_INTEGER else { throw malformed(column) }
+        return sqlite3_value_int64(value)
+    }
 
     /// The error for a value that makes no sense. It names the row by its first column, and keeps the value to itself.
+    @inline(never)
     func malformed(_ column: Int32) -> DatabaseError {
         let key = String(decoding: bytes(0), as: UTF8.self)
         return DatabaseError(

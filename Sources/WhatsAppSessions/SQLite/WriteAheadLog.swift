@@ -65,7 +65,10 @@ extension Connection {
         var looks = 0
         while mode.isEmpty {
             do {
-                try prepare("PRAGMA journal_mode = WAL").run(row: { mode = try $0.text(0) })
+                mode = try prepare("PRAGMA journal_mode = WAL").run { row in
+                    try row.step()
+                    return try row.text(0)
+                }
             } catch let error as DatabaseError where error.isBusy && looks < Self.patience {
                 looks += 1
                 usleep(1000)
