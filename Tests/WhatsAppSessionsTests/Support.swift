@@ -8,7 +8,7 @@ extension SessionManager {
 
     /// What changes the schema, while no statement is under way.
     func executeAlone(_ sql: String) throws {
-        try execute(sql)
+        try table.withLock { table in try table.connection.withoutReader { try table.connection.execute(sql) } }
     }
 
     /// The first column of the first row, as text.

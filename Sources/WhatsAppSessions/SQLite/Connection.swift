@@ -13,14 +13,20 @@ struct Connection: ~Copyable {
     /// Prepared beforehand, since a transaction must end when there is no memory to prepare anything.
     private var rollback = Statement(handle: nil)
 
+    /// In memory, a read that is always under way, so that no statement begins and ends a read transaction of its own:
+    /// a seventh of `exists`. It holds no change back; each is committed by the statement that makes it.
+    private var reader = Statement(handle: nil)
+
     private init(handle: OpaquePointer?) {
         self.handle = handle
     }
 
     /// Opens a new and private database in memory, and gives it the schema.
     static func open(schema: Schema) throws -> Connection {
-        let connection = try open(":memory:")
+        var connection = try open(":memory:")
         try connection.migrate(to: schema)
+        connection.reader = try connection.prepare("SELECT 1 FROM sqlite_schema")
+        try connection.reader.step()
         return connection
     }
 
@@ -75,6 +81,14 @@ struct Connection: ~Copyable {
     ///
     /// `sqlite3_changes`
     var changes: Int { Int(sqlite3_changes(handle)) }
+
+    /// Runs `body` while no read is under way, as VACUUM demands.
+    func withoutReader<Value>(_ body: () throws -> Value) rethrows -> Value {
+        reader.reset()
+        // One that cannot start, for want of memory, costs speed and nothing else.
+        defer { if file == nil { _ = try? reader.step() } }
+        return try body()
+    }
 
     private func check(_ code: Int32, sql: String? = nil) throws {
         guard code == SQLITE_OK else { throw DatabaseError(code, on: handle, sql: sql) }

@@ -99,7 +99,7 @@ extension Connection {
     /// <https://sqlite.org/lang_vacuum.html>.
     func backUp(to file: DatabaseFile) throws {
         let isNew = try file.create { temporary in
-            try prepare("VACUUM INTO ?1").run(temporary) { _ = try $0.step() }
+            try withoutReader { try prepare("VACUUM INTO ?1").run(temporary) { _ = try $0.step() } }
         }
         guard isNew else { throw DatabaseError(SQLITE_CANTOPEN, message: "\(file.path) exists already") }
     }
