@@ -1,25 +1,32 @@
 import Foundation
 
+/// `Benchmarks` measures, prints the tables of README.md and draws `plot.svg`; `Benchmarks check` measures and fails
+/// when a ratio is beyond its limit. `repeat OPERATION KIND COUNT` is what it runs under callgrind.
 @main
 enum Benchmarks {
+    // Not async: callgrind does not survive it when the main thread ends, as that of an async program does.
     static func main() throws {
-        let a = Array(CommandLine.arguments.dropFirst())
-        if a.count == 3 {
-            return try repeatOperation(Operation.allCases.first { "\($0)" == a[0] }!, on: Kind.allCases.first { "\($0)" == a[1] }!, count: Int(a[2])!)
+        let arguments = CommandLine.arguments.dropFirst()
+        if arguments.first == "repeat" { return try runRepeat(Array(arguments.dropFirst())) }
+        Task {
+            let measurements = try await Measurements.take()
+            print(measurements.report)
+            let failed = measurements.goals.filter { !$0.isWithinLimit }
+            if arguments.first == "check" {
+                for goal in failed { print("beyond its limit of \(goal.limit): \(goal.what), \(goal.measured)") }
+                exit(failed.isEmpty ? 0 : 1)
+            }
+            try measurements.plot(to: Measurements.folder + "/plot.svg")
+            exit(0)
         }
-        Task { try await x(a); exit(0) }
         dispatchMain()
     }
-    static func x(_ a: [String]) async throws {
-        var kinds: [Kind] = [.c, .library]
-        if a.first == "all" { kinds = Kind.allCases }
-        for (rows, rounds) in [(1000, 60), (100_000, 12)] {
-            let t = try await measureOperations(rows: rows, rounds: rounds, kinds: kinds)
-            print(rows)
-            for op in Operation.allCases {
-                let c = t[op]![.c]!
-                print(op.rawValue.padding(toLength: 25, withPad: " ", startingAt: 0), Int(c), Kind.allCases.map { k in t[op]![k].map { String(format: "%.2f", $0 / c) } ?? "-" }.joined(separator: "  "))
-            }
-        }
+
+    private static func runRepeat(_ arguments: [String]) throws {
+        try repeatOperation(
+            Operation.allCases.first { "\($0)" == arguments[0] }!,
+            on: Kind.allCases.first { "\($0)" == arguments[1] }!,
+            count: Int(arguments[2])!
+        )
     }
 }

@@ -3,35 +3,41 @@ import WhatsAppSessions
 
 /// What is measured.
 enum Operation: String, CaseIterable {
-    case get, getMiss = "get, no such id", exists, getAll = "getAll, a row"
+    case get
+    case getMiss = "get, no such id"
+    case exists
+    case getAll = "getAll, a row"
     case create
-    case updateQRCode = "update: a new QR code", updateStatus = "update: the status"
-    case updateThree = "update: three fields", updateRefused = "update: refused"
+    case updateQRCode = "update: a new QR code"
+    case updateStatus = "update: the status"
+    case updateThree = "update: three fields"
+    case updateRefused = "update: refused"
     case delete
 
-    /// Each with the state that the one before left: a session waits for its QR code to be scanned, starts anew, is
+    /// An update begins where the one before it ended: a session waits for its QR code to be scanned, starts anew, is
     /// connected, and hears of a QR code too late.
     var updates: SessionUpdates? {
         switch self {
-        case .updateQRCode: SessionUpdates(status: .qrWaiting, qrCode: .set(.random(240)))
+        case .updateQRCode: SessionUpdates(status: .qrWaiting, qrCode: .set(randomQRCode()))
         case .updateStatus: SessionUpdates(status: .initializing)
-        case .updateThree: SessionUpdates(status: .connected, phoneNumber: .set("447700900123"), name: .set("Ana Souza"))
-        case .updateRefused: SessionUpdates(status: .qrWaiting, qrCode: .set(.random(240)))
+        case .updateThree:
+            SessionUpdates(status: .connected, phoneNumber: .set("447700900123"), name: .set("Ana Souza"))
+        case .updateRefused: SessionUpdates(status: .qrWaiting, qrCode: .set(randomQRCode()))
         case .get, .getMiss, .exists, .getAll, .create, .delete: nil
         }
     }
 }
 
-/// Some ids, as Swift and as C have them, and what is done with them.
+/// Some ids, as Swift and as C have them, and what is to be done with each.
 final class Batch: @unchecked Sendable {
     let ids: [String]
     let cIDs: [UnsafeMutablePointer<CChar>?]
     let updates: SessionUpdates?
 
-    init(_ ids: [String], updates: SessionUpdates? = nil) {
+    init(_ ids: [String], for operation: Operation) {
         self.ids = ids
-        self.updates = updates
         cIDs = ids.map { strdup($0) }
+        updates = operation.updates
     }
 
     deinit {
@@ -39,20 +45,25 @@ final class Batch: @unchecked Sendable {
     }
 }
 
-/// One way to keep sessions. Each does `operation` for every id of the batch and says for how many it succeeded.
+/// One way to keep sessions.
 protocol Subject: Sendable {
+    /// Does `operation` for every id of the batch and says for how many it succeeded.
     func run(_ operation: Operation, _ batch: Batch) async throws -> Int
 }
 
-/// A way that many threads can use, without `await`.
+/// A way that a thread can use without `await`.
 protocol SynchronousSubject: Subject {
     func run(_ operation: Operation, _ batch: Batch) throws -> Int
 }
 
-/// The kinds of subjects, in the order of the table's columns.
+/// The ways that are compared, in the order of the table's columns.
 enum Kind: String, CaseIterable {
-    case c = "C", library = "this library", tunedGRDB = "GRDB, tuned", codableGRDB = "GRDB, Codable"
-    case mutexDictionary = "dictionary, Mutex", actorDictionary = "dictionary, actor"
+    case c = "C"
+    case library = "this library"
+    case tunedGRDB = "GRDB, tuned"
+    case codableGRDB = "GRDB, Codable"
+    case mutexDictionary = "dictionary, Mutex"
+    case actorDictionary = "dictionary, actor"
 
     /// A new and empty one, in memory or in a durable file.
     func open(_ path: String? = nil) throws -> any Subject {
@@ -64,14 +75,6 @@ enum Kind: String, CaseIterable {
         case .mutexDictionary: MutexDictionarySubject()
         case .actorDictionary: ActorDictionarySubject()
         }
-    }
-}
-
-extension String {
-    /// A text of its own with so many characters, like an id or a QR code.
-    static func random(_ count: Int) -> String {
-        let letters = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
-        return String(decoding: (0..<count).map { _ in letters.randomElement()! }, as: UTF8.self)
     }
 }
 

@@ -17,6 +17,7 @@ struct Statement: ~Copyable {
 
     /// Runs the statement once: `body` sets its parameters, those left out are NULL, steps, and reads the rows.
     /// Afterwards it is reset and nothing stays bound, whether `body` succeeded or not.
+    @discardableResult
     func run<Value>(_ body: (borrowing Statement) throws -> Value) throws -> Value {
         defer {
             reset()
@@ -27,6 +28,7 @@ struct Statement: ~Copyable {
 
     /// Runs the statement with this text as its first parameter. SQLite reads it where it is, without a copy of its own
     /// (`SQLITE_STATIC`, a NULL destructor), since it stays there for the run.
+    @discardableResult
     func run<Value>(_ text: String, _ body: (borrowing Statement) throws -> Value) throws -> Value {
         var text = text
         return try text.withUTF8 { bytes in

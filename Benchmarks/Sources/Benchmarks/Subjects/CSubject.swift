@@ -2,10 +2,9 @@ import CBaseline
 import Foundation
 import WhatsAppSessions
 
-/// SQLite from C, under a lock; the loop over the ids is in C too.
+/// SQLite from C; the loop over the ids is in C too. It takes no lock, so one thread at a time may use it.
 final class CSubject: SynchronousSubject, @unchecked Sendable {
     private let baseline: OpaquePointer
-    private let lock = NSLock()
 
     init(_ path: String?) {
         baseline = baseline_open(path ?? ":memory:", Schema.sql)!
@@ -16,15 +15,13 @@ final class CSubject: SynchronousSubject, @unchecked Sendable {
     }
 
     func run(_ operation: Operation, _ batch: Batch) -> Int {
-        lock.withLock {
-            switch operation {
-            case .create: baseline_create(baseline, batch.cIDs, batch.cIDs.count)
-            case .get, .getMiss: baseline_get(baseline, batch.cIDs, batch.cIDs.count)
-            case .exists: baseline_exists(baseline, batch.cIDs, batch.cIDs.count)
-            case .updateStatus, .updateThree, .updateQRCode, .updateRefused: update(batch)
-            case .delete: baseline_delete(baseline, batch.cIDs, batch.cIDs.count)
-            case .getAll: baseline_get_all(baseline)
-            }
+        switch operation {
+        case .create: baseline_create(baseline, batch.cIDs, batch.cIDs.count)
+        case .get, .getMiss: baseline_get(baseline, batch.cIDs, batch.cIDs.count)
+        case .exists: baseline_exists(baseline, batch.cIDs, batch.cIDs.count)
+        case .updateStatus, .updateThree, .updateQRCode, .updateRefused: update(batch)
+        case .delete: baseline_delete(baseline, batch.cIDs, batch.cIDs.count)
+        case .getAll: baseline_get_all(baseline)
         }
     }
 
@@ -32,7 +29,9 @@ final class CSubject: SynchronousSubject, @unchecked Sendable {
         let updates = batch.updates!
         let (phoneNumber, name) = (updates.phoneNumber.change, updates.name.change)
         let (connectedAt, qrCode) = (updates.connectedAt.change, updates.qrCode.change)
-        let texts = [updates.status?.rawValue, phoneNumber.value, name.value, qrCode.value].map { $0.flatMap { strdup($0) } }
+        let texts = [updates.status?.rawValue, phoneNumber.value, name.value, qrCode.value].map {
+            $0.flatMap { strdup($0) }
+        }
         defer { for text in texts { free(text) } }
         var cUpdates = baseline_updates(
             status: texts[0],

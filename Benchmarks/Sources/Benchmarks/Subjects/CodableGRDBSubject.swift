@@ -34,7 +34,9 @@ final class CodableGRDBSubject: SynchronousSubject {
                 } catch let error as GRDB.DatabaseError where error.resultCode == .SQLITE_CONSTRAINT {}
             }
         case .delete:
-            for id in batch.ids where try queue.write({ try SessionRecord.deleteOne($0, key: ["id": id]) }) { count += 1 }
+            for id in batch.ids where try queue.write({ try SessionRecord.deleteOne($0, key: ["id": id]) }) {
+                count += 1
+            }
         case .getAll:
             count = try queue.read { try SessionRecord.order(Column("seq")).fetchAll($0) }.count
         }
@@ -68,8 +70,12 @@ private struct SessionRecord: Codable, FetchableRecord, PersistableRecord {
     static let databaseTableName = "sessions"
     static let databaseColumnDecodingStrategy = DatabaseColumnDecodingStrategy.convertFromSnakeCase
     static let databaseColumnEncodingStrategy = DatabaseColumnEncodingStrategy.convertToSnakeCase
-    static func databaseDateEncodingStrategy(for column: String) -> DatabaseDateEncodingStrategy { .millisecondsSince1970 }
-    static func databaseDateDecodingStrategy(for column: String) -> DatabaseDateDecodingStrategy { .millisecondsSince1970 }
+    static func databaseDateEncodingStrategy(for column: String) -> DatabaseDateEncodingStrategy {
+        .millisecondsSince1970
+    }
+    static func databaseDateDecodingStrategy(for column: String) -> DatabaseDateDecodingStrategy {
+        .millisecondsSince1970
+    }
 
     var seq: Int64?
     var id: String

@@ -1,5 +1,5 @@
 // What a good C programmer would write first on SQLite: statements prepared once, texts bound without a copy,
-// autocommit, and the values of a row copied out. Whoever uses it holds a lock.
+// autocommit, and the values of a row copied out. One thread at a time may use it.
 #ifndef BASELINE_H
 #define BASELINE_H
 #include <stdbool.h>

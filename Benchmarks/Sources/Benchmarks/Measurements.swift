@@ -1,0 +1,40 @@
+import Foundation
+
+/// All that one run measures.
+struct Measurements {
+    let operations: [Int: [Operation: Times]]
+    let file: [Operation: Times]
+    let threads: [Kind: [Int: Double]]
+    let opening: Times
+    let memory: [Kind: Double]
+    let instructions: [Operation: Double]
+
+    static let rows = [10, 1000, 100_000]
+    static let fileKinds: [Kind] = [.c, .library, .tunedGRDB, .codableGRDB]
+
+    /// Takes about four minutes.
+    static func take() async throws -> Measurements {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "Benchmarks-\(UUID())")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+
+        // First, while nothing else has been allocated.
+        let memory = try await measureMemory()
+        return try await Measurements(
+            operations: [
+                10: measureOperations(rows: 10, rounds: 501, batch: 10),
+                1000: measureOperations(rows: 1000, rounds: 61, batch: 200),
+                100_000: measureOperations(rows: 100_000, rounds: 21, batch: 500),
+            ],
+            file: measureOperations(rows: 100, rounds: 21, batch: 20, kinds: fileKinds, folder: folder.path),
+            threads: measureThreads(rounds: 9),
+            opening: measureOpening(rounds: 301),
+            memory: memory,
+            instructions: [
+                .get: instructionRatio(.get),
+                .exists: instructionRatio(.exists),
+                .create: instructionRatio(.create),
+            ]
+        )
+    }
+}

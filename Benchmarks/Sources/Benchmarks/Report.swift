@@ -1,0 +1,79 @@
+import Foundation
+
+extension Measurements {
+    /// The tables in README.md, in Markdown.
+    var report: String {
+        Self.rows.map { rows in
+            table("In memory, \(rows.formatted(.number.locale(Locale(identifier: "en")))) sessions", operations[rows]!)
+        }.joined(separator: "\n") + "\n"
+            + table("In a file, each change durable, 100 sessions", file) + "\n"
+            + others + "\n"
+            + goalTable
+    }
+
+    /// C in nanoseconds, the others to it.
+    private func table(_ title: String, _ times: [Operation: Times]) -> String {
+        let kinds = Kind.allCases.filter { times[.get]!.rounds[$0] != nil }
+        return heading([title] + kinds.map(\.rawValue))
+            + Operation.allCases.map { operation in
+                row(
+                    [operation.rawValue, "\(Int(times[operation]![.c])) ns"]
+                        + kinds.dropFirst().map { times[operation]!.ratio($0, to: .c).ratioText }
+                )
+            }.joined()
+    }
+
+    private var others: String {
+        heading(["Other figures"] + Kind.allCases.map(\.rawValue))
+            + [1, 2, 4, 8].map { count in
+                row(
+                    ["thousand gets a second, \(count) thread\(count == 1 ? "" : "s")"]
+                        + Kind.allCases.map { threads[$0].map { "\(Int($0[count]! / 1000))" } ?? "no lock" }
+                )
+            }.joined()
+            + row(
+                ["opening one, and closing it", "\(Int(opening[.c] / 1000)) µs"]
+                    + Kind.allCases.dropFirst().map { opening.ratio($0, to: .c).ratioText }
+            )
+            + row(["bytes a session"] + Kind.allCases.map { memory[$0].map { "\(Int($0))" } ?? "as tuned" })
+    }
+
+    private var goalTable: String {
+        heading(["Goal", "", "measured", ""])
+            + goals.map { goal in
+                row([
+                    goal.what, "\(goal.isAtMost ? "≤" : "≥") \(goal.goal.figure)", goal.measured.figure,
+                    goal.isReached ? "reached" : "**not reached**",
+                ])
+            }.joined()
+    }
+
+    /// What the plot shows: 1,000 sessions in memory, a line for each operation, to C.
+    func plot(to path: String) throws {
+        let kinds = Kind.allCases.dropFirst()
+        let heading = "place operation " + kinds.map { "\"\($0.rawValue)\"" }.joined(separator: " ")
+        let lines = Operation.allCases.reversed().enumerated().map { index, operation in
+            let ratios = kinds.map { "\(operations[1000]![operation]!.ratio($0, to: .c))" }
+            return "\(index) \"\(operation.rawValue)\" \(ratios.joined(separator: " "))"
+        }
+        let data = FileManager.default.temporaryDirectory.appending(path: "Benchmarks-\(UUID())")
+        defer { try? FileManager.default.removeItem(at: data) }
+        try ([heading] + lines).joined(separator: "\n").write(to: data, atomically: true, encoding: .utf8)
+        try run("gnuplot", "-e", "data='\(data.path)'; output='\(path)'", Self.folder + "/plot.gnuplot")
+    }
+
+    /// `Benchmarks/`.
+    static let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../..").standardized.path
+}
+
+private func heading(_ cells: [String]) -> String {
+    row(cells) + "| --- |" + String(repeating: " ---: |", count: cells.count - 1) + "\n"
+}
+
+private func row(_ cells: [String]) -> String { "| \(cells.joined(separator: " | ")) |\n" }
+
+extension Double {
+    fileprivate var ratioText: String { figure + "×" }
+
+    fileprivate var figure: String { String(format: self < 10 ? "%.2f" : "%.0f", self) }
+}
