@@ -202,6 +202,28 @@ import WhatsAppSessionsSQLite
 
     // MARK: Paths
 
+    @Test func `a read is always under way in memory, after a backup too, and never in a file`() throws {
+        func statementsUnderWay(_ manager: SessionManager) -> Int {
+            manager.table.withLock { table in
+                var count = 0
+                var statement = sqlite3_next_stmt(table.connection.handle, nil)
+                while let some = statement {
+                    count += sqlite3_stmt_busy(some) != 0 ? 1 : 0
+                    statement = sqlite3_next_stmt(table.connection.handle, some)
+                }
+                return count
+            }
+        }
+        for (manager, expected) in [(try SessionManager(), 1), (try open(), 0)] {
+            #expect(statementsUnderWay(manager) == expected)
+            try manager.createSession("other")
+            try manager.updateSession("other", SessionUpdates(status: .disconnected))
+            _ = try (manager.getSession("other"), manager.sessionExists("other"), manager.getAllSessions())
+            try manager.backUp(to: folder.path + "/copy-\(expected)")
+            #expect(statementsUnderWay(manager) == expected)
+        }
+    }
+
     @Test(arguments: ["", "folder/", "a\0b", "/"])
     func `a path that names no file is refused`(path: String) throws {
         let error = #expect(throws: DatabaseError.self) { try SessionManager(storage: .file(path: path)) }

@@ -133,6 +133,39 @@ import WhatsAppSessions
         }
     }
 
+    /// One statement computes what another one writes.
+    @Test func `every update answers with what is stored then, or throws and changes nothing`() throws {
+        func fields<Value>(_ value: Value) -> [FieldUpdate<Value>] { [.unchanged, .set(value), .clear] }
+        var (done, refused) = (0, 0)
+        for from in Session.Status.allCases {
+            for to in [nil] + Session.Status.allCases {
+                for (phoneNumber, name) in zip(fields("491700900123"), fields("Bo").reversed()) {
+                    for connectedAt in fields(Date(timeIntervalSince1970: 2_000_000)) {
+                        for qrCode in fields("2@new") {
+                            let before = try session(in: from)
+                            let updates = SessionUpdates(
+                                status: to,
+                                phoneNumber: phoneNumber,
+                                name: name,
+                                connectedAt: connectedAt,
+                                qrCode: qrCode
+                            )
+                            do {
+                                let answer = try manager.updateSession(before.id, updates)
+                                #expect(try manager.getSession(before.id) == answer)
+                                done += 1
+                            } catch is InvalidSessionUpdateError {
+                                #expect(try manager.getSession(before.id) == before)
+                                refused += 1
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        #expect(done + refused == 4 * 5 * 3 * 3 * 3 && done > 250 && refused > 100, "\(done) done, \(refused) refused")
+    }
+
     @Test func `a session may wait for its QR code before there is one`() throws {
         let id = try manager.createSession().id
         #expect(try manager.updateSession(id, SessionUpdates(status: .qrWaiting)).qrCode == nil)
