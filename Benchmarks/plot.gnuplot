@@ -9,7 +9,7 @@ set yrange [-0.6:9.6]
 set grid x y linecolor rgb "#dddddd" linetype 1
 set border 1 linecolor rgb "#888888"
 set tics scale 0
-set key outside bottom center horizontal
+set key outside top center horizontal
 set arrow from 1, graph 0 to 1, graph 1 nohead linecolor rgb "#888888"
 set pointsize 1.1
 array colours[5] = ["#d03040", "#2060c0", "#80a8e0", "#308040", "#90c090"]

@@ -35,6 +35,7 @@ struct SessionTable: ~Copyable {
         let qrCode = "CASE WHEN ?9 THEN ?10 WHEN coalesce(?2, status) = 'qr_waiting' THEN qr_code END"
         return SessionTable(
             insert: try connection.prepare("INSERT INTO sessions (id, created_at) VALUES (?1, ?2)"),
+            // An id that is known already is not read from the row.
             select: try connection.prepare("SELECT ?1 AS id, \(fields) FROM sessions WHERE id = ?1"),
             selectAll: try connection.prepare("SELECT id, \(fields) FROM sessions ORDER BY seq"),
             selectLive: try connection.prepare(
@@ -44,9 +45,12 @@ struct SessionTable: ~Copyable {
                 "SELECT hex(qr_code) FROM sessions WHERE id = ?1 AND qr_code IS NOT NULL"
             ),
             exists: try connection.prepare("SELECT 1 FROM sessions WHERE id = ?1"),
+            // What the update is going to write. It runs first, so that nothing has changed when one of the two fails.
+            // RETURNING would fill a temporary table: https://sqlite.org/lang_returning.html
             selectUpdated: try connection.prepare(
                 """
-                SELECT ?1 AS id, \(status), \(phoneNumber), \(name), created_at, \(connectedAt), \(qrCode), seq
+                SELECT ?1 AS id, \(status) AS status, \(phoneNumber) AS phone_number, \(name) AS name, created_at,
+                    \(connectedAt) AS connected_at, \(qrCode) AS qr_code, seq
                 FROM sessions WHERE id = ?1
                 """
             ),

@@ -42,10 +42,11 @@ extension Measurements {
         heading(["Goal", "", "measured", ""])
             + goals.map { goal in
                 row([
-                    goal.what, "\(goal.isAtMost ? "≤" : "≥") \(goal.goal.figure)", goal.measured.figure,
-                    goal.isReached ? "reached" : "**not reached**",
+                    goal.what, "\(goal.bound == .atMost ? "≤" : "≥") \(goal.goal.figure)", goal.measured.figure,
+                    goal.isReached ? "reached" : "**not reached** (\(goal.obstacle.rawValue))",
                 ])
-            }.joined()
+            }.joined() + "\n"
+            + Obstacle.allCases.map { "\($0.rawValue). \($0.explanation)\n" }.joined()
     }
 
     /// What the plot shows: 1,000 sessions in memory, a line for each operation, to C.

@@ -87,7 +87,6 @@ struct Statement: ~Copyable {
         guard code == SQLITE_OK else { throw error(code) }
     }
 
-    @inline(never)
     private func error(_ code: Int32) -> DatabaseError {
         DatabaseError(code, on: sqlite3_db_handle(handle), sql: sql)
     }
@@ -98,10 +97,12 @@ struct Statement: ~Copyable {
 
 // A STRICT table holds no value of another type, but a damaged file or a hand with the checks off does, so each is
 // looked at again: https://sqlite.org/stricttables.html
+// Through its `sqlite3_value`, since each `sqlite3_column_` function looks the column up anew. No other thread may use the
+// connection meanwhile, and none does: https://sqlite.org/c3ref/column_blob.html
 extension Statement {
     /// The text in a column; throws when it is something else, or not valid UTF-8.
     ///
-    /// `sqlite3_column_text`
+    /// `sqlite3_value_text`
     func text(_ column: Int32) throws -> String {
         guard let text = try textIfPresent(column) else { throw malformed(column) }
         return text
@@ -114,7 +115,7 @@ extension Statement {
         guard type != SQLITE_NULL else { return nil }
         guard type == SQLITE_TEXT, let start = sqlite3_value_text(value) else { throw malformed(column) }
         let count = Int(sqlite3_value_bytes(value))
-        // The quick way ends at a NUL, which a text may have; the other one takes every byte and three times as long.
+        // The quick way ends at a NUL, which a text may have; then the slow one takes every byte.
         if let text = String(validatingCString: UnsafeRawPointer(start).assumingMemoryBound(to: CChar.self)),
             text.utf8.count == count
         {
@@ -127,7 +128,7 @@ extension Statement {
 
     /// The integer in a column; throws when it is something else.
     ///
-    /// `sqlite3_column_int64`
+    /// `sqlite3_value_int64`
     func integer(_ column: Int32) throws -> Int64 {
         guard let integer = try integerIfPresent(column) else { throw malformed(column) }
         return integer
@@ -143,7 +144,6 @@ extension Statement {
     }
 
     /// The error for a value that makes no sense. It names the row by its first column, and keeps the value to itself.
-    @inline(never)
     func malformed(_ column: Int32) -> DatabaseError {
         let key = String(decoding: bytes(0), as: UTF8.self)
         return DatabaseError(
