@@ -7,6 +7,7 @@ import Foundation
 /// `@unchecked` because the compiler cannot know that `value` is only reached while `lock` is held; it is, here.
 final class Lock<Value: ~Copyable>: @unchecked Sendable {
     private let lock = NSLock()
+    // A pointer, since access to a stored property is checked at run time for what the lock excludes already.
     private let value: UnsafeMutablePointer<Value>
 
     init(_ value: consuming sending Value) {

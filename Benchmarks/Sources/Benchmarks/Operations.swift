@@ -10,7 +10,7 @@ struct Population {
 
     init(rows: Int, kinds: [Kind], folder: String?) async throws {
         ids = randomIDs(rows)
-        subjects = try kinds.map { ($0, try $0.open(folder.map { "\($0)/\(kinds.count)-\(UUID())" })) }
+        subjects = try kinds.map { ($0, try $0.open(folder.map { "\($0)/\(UUID())" })) }
         for operation in Self.operations {
             let batch = Batch(ids, for: operation)
             for (_, subject) in subjects { _ = try await subject.run(operation, batch) }
