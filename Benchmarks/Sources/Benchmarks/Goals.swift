@@ -8,8 +8,8 @@ struct Goal {
     /// What the check holds: the figure as it is, with a margin for noise.
     let limit: Double
     let measured: Double
-    /// Why it is missed, where it is.
-    let obstacle: Obstacle
+    /// Why it is missed, where that is known.
+    let obstacle: Obstacle?
 
     /// At two decimals, as it is printed.
     var isReached: Bool { isKept(goal, by: (measured * 100).rounded() / 100) }
@@ -86,7 +86,7 @@ extension Measurements {
             limit: Double,
             _ measured: Double
         ) -> Goal {
-            Goal(what: what, bound: bound, goal: goal, limit: limit, measured: measured, obstacle: .safety)
+            Goal(what: what, bound: bound, goal: goal, limit: limit, measured: measured, obstacle: nil)
         }
         let threads = threads[.library]!
         return [

@@ -43,7 +43,7 @@ extension Measurements {
             + goals.map { goal in
                 row([
                     goal.what, "\(goal.bound == .atMost ? "≤" : "≥") \(goal.goal.figure)", goal.measured.figure,
-                    goal.isReached ? "reached" : "**not reached** (\(goal.obstacle.rawValue))",
+                    goal.isReached ? "reached" : "**not reached**" + (goal.obstacle.map { " (\($0.rawValue))" } ?? ""),
                 ])
             }.joined() + "\n"
             + Obstacle.allCases.map { "\($0.rawValue). \($0.explanation)\n" }.joined()
