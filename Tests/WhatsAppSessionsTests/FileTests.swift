@@ -200,8 +200,6 @@ import WhatsAppSessionsSQLite
         #expect(try open().sessionExists("support"))
     }
 
-    // MARK: Paths
-
     @Test func `a read is always under way in memory, after a backup too, and never in a file`() throws {
         func statementsUnderWay(_ manager: SessionManager) -> Int {
             manager.table.withLock { table in
@@ -223,6 +221,8 @@ import WhatsAppSessionsSQLite
             #expect(statementsUnderWay(manager) == expected)
         }
     }
+
+    // MARK: Paths
 
     @Test(arguments: ["", "folder/", "a\0b", "/"])
     func `a path that names no file is refused`(path: String) throws {
