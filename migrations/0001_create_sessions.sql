@@ -1,6 +1,6 @@
--- The sessions of a gateway, and the rules that no writer can break: neither the library nor a person with `sqlite3`.
--- The name of a constraint is the sentence that whoever breaks it reads.
--- Statuses are compared with OR: an IN list is built anew by every UPDATE and made it 8 times slower.
+-- The sessions of a gateway, and their rules. They hold for the library and for anyone using the `sqlite3` shell.
+-- A rule is named `code: sentence`: a person reads the sentence, a program compares the code.
+-- Statuses are compared with OR: SQLite builds an IN list anew for every UPDATE, which made it 8 times slower.
 
 CREATE TABLE sessions (
     seq          INTEGER PRIMARY KEY, -- order of creation
@@ -12,13 +12,13 @@ CREATE TABLE sessions (
     connected_at INTEGER,             -- the same; start of the current connection, or of the last one
     qr_code      TEXT,                -- a credential: whoever scans it links a device
 
-    CONSTRAINT "status is initializing, qr_waiting, connected or disconnected" CHECK (
+    CONSTRAINT "unknown_status: the status is initializing, qr_waiting, connected or disconnected" CHECK (
         status = 'initializing' OR status = 'qr_waiting' OR status = 'connected' OR status = 'disconnected'
     ),
-    CONSTRAINT "a connected session has a connection time: set connected_at" CHECK (
+    CONSTRAINT "connected_without_connected_at: a connected session has a connection time: set connected_at" CHECK (
         status <> 'connected' OR connected_at IS NOT NULL
     ),
-    CONSTRAINT "a QR code is kept only while the status is qr_waiting: set that status, or leave the code out" CHECK (
+    CONSTRAINT "qr_code_outside_qr_waiting: a QR code is kept only while the status is qr_waiting: set that status, or leave the code out" CHECK (
         qr_code IS NULL OR status = 'qr_waiting'
     )
 ) STRICT;
@@ -27,11 +27,21 @@ CREATE TRIGGER sessions_connected_is_never_qr_waiting
 BEFORE UPDATE OF status ON sessions
 WHEN OLD.status = 'connected' AND NEW.status = 'qr_waiting'
 BEGIN
-    SELECT RAISE(ABORT, 'connected never becomes qr_waiting, so this is a late event of a dead socket: drop it, or set disconnected first to pair anew');
+    SELECT RAISE(ABORT, 'connected_to_qr_waiting: connected never becomes qr_waiting, so this is a late event from a dead socket: drop it, or set disconnected first to pair again');
 END;
 
+-- Not `UPDATE OF`, which `SET rowid` gets past.
 CREATE TRIGGER sessions_identity_is_kept
-BEFORE UPDATE OF seq, id, created_at ON sessions
+BEFORE UPDATE ON sessions
+WHEN NEW.seq IS NOT OLD.seq OR NEW.id IS NOT OLD.id OR NEW.created_at IS NOT OLD.created_at
 BEGIN
-    SELECT RAISE(ABORT, 'seq, id and created_at are kept for life: delete the session and create another');
+    SELECT RAISE(ABORT, 'identity_changed: seq, id and created_at never change: delete the session and create another');
+END;
+
+-- REPLACE would delete the existing row without firing a trigger: https://sqlite.org/lang_conflict.html
+CREATE TRIGGER sessions_are_not_replaced
+BEFORE INSERT ON sessions
+WHEN EXISTS (SELECT 1 FROM sessions WHERE id = NEW.id) OR EXISTS (SELECT 1 FROM sessions WHERE seq = NEW.seq)
+BEGIN
+    SELECT RAISE(ABORT, 'already_exists: a session with this id already exists: update it, or delete it first');
 END;

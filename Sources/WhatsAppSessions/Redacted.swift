@@ -1,9 +1,9 @@
 /// A value that holds a credential. Whatever prints it (`print`, `dump`, a logger, a failed test) shows the children of
-/// `customMirror`, from which the credential is left out.
+/// `customMirror`, which leave the credential out.
 protocol Redacted: CustomReflectable, CustomStringConvertible, CustomDebugStringConvertible {}
 
 extension Redacted {
-    /// What stands in place of a credential.
+    /// Printed in place of a credential.
     static var hidden: String { "(hidden)" }
 
     /// The fields, without the credential.

@@ -1,27 +1,25 @@
 public import Foundation
 
-/// Where one WhatsApp account of a gateway stands.
-///
-/// A value: what ``SessionManager`` knew when it was asked.
+/// The state of one WhatsApp account, as ``SessionManager`` knew it when asked.
 public struct Session: Identifiable, Hashable, Codable, Sendable {
-    /// Where the account's connection to WhatsApp stands.
+    /// The state of the account's connection to WhatsApp.
     ///
-    /// Every change between two statuses occurs but one: ``connected`` never becomes ``qrWaiting``. See <doc:SessionRules>.
+    /// Any status may follow any other, except that ``connected`` never becomes ``qrWaiting``. See <doc:SessionRules>.
     public enum Status: String, Codable, CaseIterable, Sendable {
-        /// The worker opens a socket, or reconnects.
+        /// The worker is opening a socket, or reconnecting.
         case initializing
-        /// A QR code waits to be scanned; `qr_waiting` in JSON and in the database.
+        /// A QR code is waiting to be scanned; `qr_waiting` in JSON and in the database.
         case qrWaiting = "qr_waiting"
         /// The account is online.
         case connected
-        /// The account is offline, and nothing is under way to change that.
+        /// The account is offline, and nothing is being done about it.
         case disconnected
     }
 
     /// The id that the host chose, or a generated UUID in lowercase. Ids are compared byte by byte, so two that Swift
     /// calls equal (`é` as one scalar or as two) are two sessions.
     public let id: String
-    /// Where the connection stands.
+    /// The state of the connection.
     public let status: Status
     /// The account's number in digits with the country code and no `+`, known after pairing.
     public let phoneNumber: String?
@@ -31,13 +29,13 @@ public struct Session: Identifiable, Hashable, Codable, Sendable {
     public let createdAt: Date
     /// The start of the current connection, or of the last one, in whole milliseconds; `nil` before the first.
     public let connectedAt: Date?
-    /// The QR code that waits to be scanned; never set outside ``Status/qrWaiting``.
+    /// The QR code that is waiting to be scanned; never set outside ``Status/qrWaiting``.
     ///
     /// It is a credential: whoever scans it links a device to the account. Printing a session shows only that there is
     /// one. Encoding a session includes it, for the page that draws it.
     public let qrCode: String?
 
-    /// Creates a value, in a test for instance. It has nothing to do with what a manager holds.
+    /// Creates a value, in a test for instance. No manager knows of it.
     public init(
         id: String,
         status: Status,
@@ -54,6 +52,22 @@ public struct Session: Identifiable, Hashable, Codable, Sendable {
         self.createdAt = createdAt
         self.connectedAt = connectedAt
         self.qrCode = qrCode
+    }
+}
+
+extension Session.Status {
+    /// Decodes the raw value.
+    ///
+    /// - Throws: `DecodingError` for any other text. It doesn't show the text, which may be a QR code in the wrong place.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        guard let status = Self(rawValue: try container.decode(String.self)) else {
+            throw DecodingError.dataCorruptedError(
+                in: container,
+                debugDescription: "the status is none of \(Self.allCases.map(\.rawValue).joined(separator: ", "))"
+            )
+        }
+        self = status
     }
 }
 

@@ -1,6 +1,6 @@
 import Foundation
 
-/// The sessions of a gateway: one for each WhatsApp account, by id.
+/// The sessions of a gateway, one for each WhatsApp account.
 ///
 /// For example:
 /// ```swift
@@ -10,82 +10,183 @@ import Foundation
 /// try manager.updateSession("support", SessionUpdates(status: .connected))
 /// ```
 ///
-/// The rows are in an SQLite database, whose schema holds the rules (<doc:SessionRules>): what would break one is refused
-/// with an error, and changes nothing.
+/// The rows are in an SQLite database, whose schema holds the rules (<doc:SessionRules>). An update that would break one
+/// throws an error and changes nothing.
 ///
-/// Every call is synchronous and may come from any thread. In memory it holds a lock for microseconds and waits for
-/// nothing else, so `async` code may call it directly. In a file a change also waits for the disk and for the locks of
-/// other processes (<doc:Durability>), at worst for about a minute.
+/// Every method may be called from any thread, and has an `async` overload, which Swift chooses in `async` code. In memory
+/// both take microseconds; `backUp` and a list take longer the more sessions there are. In a file a read waits for no
+/// other process, and a change waits for the disk and for the locks of other processes, for at most about a minute from
+/// its own call (<doc:Durability>). An `async` call waits without blocking a thread of Swift's cooperative pool.
 ///
-/// Besides the errors that a method names, each may throw ``DatabaseError`` when SQLite
-/// cannot do its work: memory has run out, a text is longer than SQLite's limit (a thousand million bytes), or a row
-/// was damaged.
+/// Besides the errors that a method names, each may throw ``DatabaseError`` when SQLite cannot do its work: out of memory, a
+/// disk error, a text longer than SQLite's limit of 1,000,000,000 bytes, a damaged row, a manager that was closed, or a
+/// process that was forked since the manager was opened.
 public final class SessionManager: Sendable {
-    /// The manager of a program that needs only one. Its rows are in memory and end with the process.
+    /// A manager for programs that need only one. Its sessions are in memory and end with the process.
     ///
     /// Opening a database in memory fails only when memory has run out, which ends the process here.
     public static let shared = try! SessionManager()
 
-    let table: Lock<SessionTable>
+    let database: Database
 
-    /// Opens a new, empty and private database in memory. It ends with this manager.
+    init(_ database: Database) { self.database = database }
+
+    /// Opens the sessions in memory, new and empty, or in a file (<doc:Durability>).
     ///
-    /// - Throws: ``DatabaseError`` when memory has run out.
-    public convenience init() throws {
-        try self.init(storage: .memory)
+    /// - Throws: ``DatabaseError`` with the reason when the file cannot be opened or created, belongs to another program
+    ///   or a newer version of this library, is damaged, or cannot have a write-ahead log.
+    public convenience init(storage: Storage = .memory) throws {
+        self.init(try storage.open())
     }
 
-    /// Opens the sessions in memory or in a file (<doc:Durability>).
-    ///
-    /// - Throws: ``DatabaseError`` with the reason in a sentence when the file cannot be opened or created, belongs to
-    ///   another program or a newer version of this one, is damaged, or cannot have a write-ahead log.
-    public init(storage: Storage) throws {
-        table = Lock(try SessionTable.open(storage))
-    }
+    deinit { try? database.close() }
 
     /// Creates a session that is ``Session/Status/initializing``.
     ///
     /// - Parameter sessionID: Any text, kept byte for byte. `nil` or `""` generates a version 4 UUID in lowercase.
     /// - Returns: The new session.
-    /// - Throws: ``SessionAlreadyExistsError`` when the id is taken.
+    /// - Throws: ``SessionAlreadyExistsError`` when the id is taken; the existing session is unchanged.
     @discardableResult
     public func createSession(_ sessionID: String? = nil) throws -> Session {
-        let id = if let sessionID, !sessionID.isEmpty { sessionID } else { UUID().uuidString.lowercased() }
-        let createdAt = Date.millisecondsNow
-        try write(id) { table in
-            do {
-                try table.insert.run(id) {
-                    try $0.bind(createdAt, at: 2)
-                    try $0.step()
-                }
-            } catch let error as DatabaseError where error.isUniqueViolation {
-                throw SessionAlreadyExistsError(sessionID: id)
-            }
-        }
-        return Session(id: id, status: .initializing, createdAt: Date(milliseconds: createdAt))
+        try database.change(Self.creation(of: sessionID))
     }
 
-    /// The session with this id, or `nil`.
+    /// Returns the session with this id, or `nil`.
     public func getSession(_ sessionID: String) throws -> Session? {
-        try read { table in
-            try table.select.run(sessionID) { try $0.step() ? Session(id: sessionID, row: $0) : nil }
-        }
+        try database.read { try SessionTable($0).session(sessionID) }
     }
 
-    /// All sessions, in order of creation.
+    /// Returns all sessions in order of creation, as they were at one moment.
     public func getAllSessions() throws -> [Session] {
-        try read { try $0.sessions($0.selectAll) }
+        try database.read { try SessionTable($0).allSessions() }
     }
 
-    /// Changes some fields of a session, all of them or none.
+    /// Changes some fields of a session: all of them or, when this throws, none.
     ///
     /// Becoming connected stamps ``Session/connectedAt`` unless the update sets it; leaving `qr_waiting` drops the QR code.
     ///
     /// - Returns: The session after the update.
-    /// - Throws: ``SessionNotFoundError`` when there is no such session; it is not created.
-    ///   ``InvalidSessionUpdateError`` when the update would break a rule, which it names.
+    /// - Throws: ``SessionNotFoundError`` when there is no such session; an update never creates one.
+    ///   ``InvalidSessionUpdateError`` when the update would break a rule, which the error names.
     @discardableResult
     public func updateSession(_ sessionID: String, _ updates: SessionUpdates) throws -> Session {
+        try database.change(Self.update(of: sessionID, updates))
+    }
+
+    /// Deletes a session.
+    ///
+    /// - Returns: `false` when there was none.
+    @discardableResult
+    public func deleteSession(_ sessionID: String) throws -> Bool {
+        try database.change { try SessionTable($0).delete(sessionID) }
+    }
+
+    /// Returns whether there is a session with this id.
+    public func sessionExists(_ sessionID: String) throws -> Bool {
+        try database.read { try SessionTable($0).exists(sessionID) }
+    }
+
+    /// Marks the sessions that a dead process left behind as disconnected, so that the host can connect them again.
+    ///
+    /// Call it once when the gateway starts, before any worker does. If two gateways shared the file, it would disconnect
+    /// the other one's sessions.
+    ///
+    /// - Returns: The sessions that were `initializing`, `qr_waiting` or `connected`, as they were, in order of creation.
+    ///   Each is now ``Session/Status/disconnected`` without a QR code. Sessions that were disconnected stay untouched.
+    /// - Throws: ``DatabaseError`` with the code ``DatabaseError/ResultCode/corrupt`` when rows are damaged: it names each
+    ///   of them, and all others are disconnected all the same. After any other error nothing has changed.
+    @discardableResult
+    public func recoverSessions() throws -> [Session] {
+        try Self.recovered(database.change { try SessionTable($0).disconnectAll() })
+    }
+
+    /// Writes a consistent copy of the database to a new file, which a manager can open.
+    ///
+    /// The copy appears at `path` only once it is complete and synced; only its owner can read it. Until then it is
+    /// `path.partial`. If the process is killed meanwhile, that file stays, and the next backup to the same path replaces
+    /// it. In memory other calls wait until the copy is done; in a file they go on.
+    ///
+    /// - Parameter path: Where to write the copy; an existing file is never overwritten.
+    /// - Throws: ``DatabaseError`` when there is something at `path`, or the copy cannot be written; then nothing is left.
+    public func backUp(to path: String) throws {
+        try database.copy(to: path)
+    }
+
+    /// Closes the manager, after the changes that wait, and with the log of the file erased if a QR code is still in it.
+    ///
+    /// Every later call throws ``DatabaseError``, except another `close`. A manager that is not closed is closed when its
+    /// last reference goes.
+    ///
+    /// - Throws: ``DatabaseError`` when the file is no longer in its place. The manager is closed all the same.
+    public func close() throws {
+        try database.close()
+    }
+}
+
+/// The same methods for `async` code.
+extension SessionManager {
+    /// Creates a session without blocking; see the synchronous method.
+    @discardableResult
+    public func createSession(_ sessionID: String? = nil) async throws -> Session {
+        try await database.change(Self.creation(of: sessionID))
+    }
+
+    /// Returns the session with this id, or `nil`, without blocking.
+    public func getSession(_ sessionID: String) async throws -> Session? {
+        try await database.read { try SessionTable($0).session(sessionID) }
+    }
+
+    /// Returns all sessions in order of creation, without blocking.
+    public func getAllSessions() async throws -> [Session] {
+        try await database.read { try SessionTable($0).allSessions() }
+    }
+
+    /// Changes some fields of a session without blocking; see the synchronous method.
+    @discardableResult
+    public func updateSession(_ sessionID: String, _ updates: SessionUpdates) async throws -> Session {
+        try await database.change(Self.update(of: sessionID, updates))
+    }
+
+    /// Deletes a session without blocking; `false` when there was none.
+    @discardableResult
+    public func deleteSession(_ sessionID: String) async throws -> Bool {
+        try await database.change { try SessionTable($0).delete(sessionID) }
+    }
+
+    /// Returns whether there is a session with this id, without blocking.
+    public func sessionExists(_ sessionID: String) async throws -> Bool {
+        try await database.read { try SessionTable($0).exists(sessionID) }
+    }
+
+    /// Marks the sessions that a dead process left behind, without blocking; see the synchronous method.
+    @discardableResult
+    public func recoverSessions() async throws -> [Session] {
+        try await Self.recovered(database.change { try SessionTable($0).disconnectAll() })
+    }
+
+    /// Writes a consistent copy of the database to a new file without blocking; see the synchronous method.
+    public func backUp(to path: String) async throws {
+        try await database.copy(to: path)
+    }
+
+    /// Closes the manager without blocking; see the synchronous method.
+    public func close() async throws {
+        try await database.close()
+    }
+}
+
+// What both kinds of a method share.
+extension SessionManager {
+    private static func creation(of sessionID: String?) -> @Sendable (Connection) throws -> Changed<Session> {
+        let id = if let sessionID, !sessionID.isEmpty { sessionID } else { UUID().uuidString.lowercased() }
+        let createdAt = Date.millisecondsNow
+        return { try SessionTable($0).insert(id, createdAt: createdAt) }
+    }
+
+    private static func update(
+        of sessionID: String,
+        _ updates: SessionUpdates
+    ) throws -> @Sendable (Connection) throws -> Changed<Session> {
         let connectedAt = try updates.connectedAt.newValue.map { date in
             guard let milliseconds = date.milliseconds else {
                 throw InvalidSessionUpdateError(sessionID: sessionID, reason: .dateOutOfRange)
@@ -93,81 +194,16 @@ public final class SessionManager: Sendable {
             return milliseconds
         }
         let now = Date.millisecondsNow
-        func bind(_ statement: borrowing Statement) throws {
-            try statement.bind(updates.status?.rawValue, at: 2)
-            try statement.bind(updates.phoneNumber.isChange, at: 3)
-            try statement.bind(updates.phoneNumber.newValue, at: 4)
-            try statement.bind(updates.name.isChange, at: 5)
-            try statement.bind(updates.name.newValue, at: 6)
-            try statement.bind(updates.connectedAt.isChange, at: 7)
-            try statement.bind(connectedAt, at: 8)
-            try statement.bind(updates.qrCode.isChange, at: 9)
-            try statement.bind(updates.qrCode.newValue, at: 10)
-            try statement.bind(now, at: 11)
-        }
-        return try write(sessionID) { table in
-            do {
-                let session = try table.selectUpdated.run(sessionID) { row in
-                    try bind(row)
-                    return try row.step() ? (seq: row.integer(7), value: Session(id: sessionID, row: row)) : nil
-                }
-                guard let session else { throw SessionNotFoundError(sessionID: sessionID) }
-                try table.update.run {
-                    try $0.bind(session.seq, at: 1)
-                    try bind($0)
-                    try $0.step()
-                }
-                return session.value
-            } catch let error as DatabaseError {
-                guard let rule = error.brokenRule else { throw error }
-                throw InvalidSessionUpdateError(sessionID: sessionID, reason: .init(description: rule))
-            }
-        }
+        return { try SessionTable($0).update(sessionID, updates, connectedAt: connectedAt, now: now) }
     }
 
-    /// Deletes a session.
-    ///
-    /// - Returns: Whether there was one.
-    @discardableResult
-    public func deleteSession(_ sessionID: String) throws -> Bool {
-        try write(sessionID) { table in
-            try table.delete.run(sessionID) { try $0.step() }
-            return table.connection.changes > 0
+    private static func recovered(_ recovery: (sessions: [Session], damages: [String])) throws -> [Session] {
+        guard recovery.damages.isEmpty else {
+            throw DatabaseError(
+                resultCode: .corrupt,
+                message: "all sessions were recovered except damaged ones: \(recovery.damages.joined(separator: "; "))"
+            )
         }
-    }
-
-    /// Whether there is a session with this id.
-    public func sessionExists(_ sessionID: String) throws -> Bool {
-        try read { table in
-            try table.exists.run(sessionID) { try $0.step() }
-        }
-    }
-
-    private func read<Result: Sendable>(_ body: (borrowing SessionTable) throws -> Result) throws -> Result {
-        try table.withLock { table in
-            try table.connection.requireReady()
-            return try body(table)
-        }
-    }
-
-    /// Runs `body`, which changes the session with this id. A QR code that it drops leaves the log of a file too.
-    private func write<Result: Sendable>(
-        _ sessionID: String,
-        _ body: (borrowing SessionTable) throws -> Result
-    ) throws -> Result {
-        try table.withLock { table in
-            try table.connection.requireReady()
-            // In memory a statement is a transaction already, and there is no log.
-            guard table.connection.file != nil else { return try body(table) }
-            var dropsQRCode = false
-            let result = try table.connection.write {
-                let qrCode = try table.qrCode(sessionID)
-                let result = try body(table)
-                dropsQRCode = try qrCode != nil && qrCode != table.qrCode(sessionID)
-                return result
-            }
-            table.connection.checkpointIfDue(isUrgent: dropsQRCode)
-            return result
-        }
+        return recovery.sessions
     }
 }

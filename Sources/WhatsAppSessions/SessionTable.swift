@@ -11,103 +11,209 @@ extension Schema {
     )
 }
 
-/// The table of sessions in one database: its statements, each prepared once, and its rows as sessions.
-struct SessionTable: ~Copyable {
-    let insert, select, selectAll, selectLive, selectQRCode, exists, selectUpdated, update, disconnectLive,
-        delete: Statement
-    var connection: Connection
+/// The table of sessions. Each method is one operation: its SQL, its parameters and how its rows are read.
+///
+/// Every SELECT begins with the columns that `Session(id:row:)` reads.
+struct SessionTable {
+    let connection: Connection
 
-    static func open(_ storage: SessionManager.Storage) throws -> SessionTable {
-        let connection =
-            switch storage {
-            case .memory: try Connection.open(schema: .sessions)
-            case .file(let path): try Connection.open(DatabaseFile(path), schema: .sessions)
-            }
-        let fields = "status, phone_number, name, created_at, connected_at, qr_code"
-        // The values of an update, with two parameters for a field that can be cleared: whether it changes, and to what.
-        // ?11 is the current time.
-        let status = "coalesce(?2, status)"
-        let phoneNumber = "iif(?3, ?4, phone_number)"
-        let name = "iif(?5, ?6, name)"
-        let connectedAt = """
-            CASE WHEN ?7 THEN ?8 WHEN ?2 = 'connected' AND status <> 'connected' THEN ?11 ELSE connected_at END
-            """
-        let qrCode = "CASE WHEN ?9 THEN ?10 WHEN coalesce(?2, status) = 'qr_waiting' THEN qr_code END"
-        return SessionTable(
-            insert: try connection.prepare("INSERT INTO sessions (id, created_at) VALUES (?1, ?2)"),
-            // An id that is known already is not read from the row.
-            select: try connection.prepare("SELECT ?1 AS id, \(fields) FROM sessions WHERE id = ?1"),
-            selectAll: try connection.prepare("SELECT id, \(fields) FROM sessions ORDER BY seq"),
-            selectLive: try connection.prepare(
-                "SELECT id, \(fields) FROM sessions WHERE status <> 'disconnected' ORDER BY seq"
-            ),
-            selectQRCode: try connection.prepare(
-                "SELECT hex(qr_code) FROM sessions WHERE id = ?1 AND qr_code IS NOT NULL"
-            ),
-            exists: try connection.prepare("SELECT 1 FROM sessions WHERE id = ?1"),
-            // What the update is going to write. It runs first, so that nothing has changed when one of the two fails.
-            // RETURNING would fill a temporary table: https://sqlite.org/lang_returning.html
-            selectUpdated: try connection.prepare(
-                """
-                SELECT ?1 AS id, \(status) AS status, \(phoneNumber) AS phone_number, \(name) AS name, created_at,
-                    \(connectedAt) AS connected_at, \(qrCode) AS qr_code, seq
-                FROM sessions WHERE id = ?1
-                """
-            ),
-            update: try connection.prepare(
-                """
-                UPDATE sessions SET
-                    status = \(status),
-                    phone_number = \(phoneNumber),
-                    name = \(name),
-                    connected_at = \(connectedAt),
-                    qr_code = \(qrCode)
-                WHERE seq = ?1
-                """
-            ),
-            disconnectLive: try connection.prepare(
-                "UPDATE sessions SET status = 'disconnected', qr_code = NULL WHERE status <> 'disconnected'"
-            ),
-            delete: try connection.prepare("DELETE FROM sessions WHERE id = ?1"),
-            connection: connection
-        )
+    init(_ connection: Connection) {
+        self.connection = connection
     }
 
-    /// The sessions that one of the SELECT statements finds.
-    func sessions(_ statement: borrowing Statement) throws -> [Session] {
-        try statement.run { row in
-            var sessions: [Session] = []
-            while try row.step() { try sessions.append(Session(id: row.text(0), row: row)) }
-            return sessions
+    func insert(_ id: String, createdAt: Int64) throws -> Changed<Session> {
+        do {
+            try connection.prepared("INSERT INTO sessions (id, created_at) VALUES (:id, :created_at)").execute(id) {
+                try $0.bind(createdAt, to: ":created_at")
+            }
+        } catch let error as DatabaseError where error.brokenRule?.code == "already_exists" {
+            throw SessionAlreadyExistsError(sessionID: id)
+        }
+        return Changed(value: Session(id: id, status: .initializing, createdAt: Date(milliseconds: createdAt)))
+    }
+
+    func session(_ id: String) throws -> Session? {
+        try connection.prepared(
+            """
+            SELECT status, phone_number, name, created_at, connected_at, qr_code
+            FROM sessions WHERE id = :id
+            """
+        ).first(id) { try Session(id: id, row: $0) }
+    }
+
+    func allSessions() throws -> [Session] {
+        try connection.prepared(
+            """
+            SELECT status, phone_number, name, created_at, connected_at, qr_code, id, seq
+            FROM sessions ORDER BY seq
+            """
+        ).all { try Session(id: id($0, column: 6, seq: 7), row: $0) }
+    }
+
+    func exists(_ id: String) throws -> Bool {
+        try connection.prepared("SELECT 1 FROM sessions WHERE id = :id").first(id) { _ in true } ?? false
+    }
+
+    /// Computes the session as it will be, then writes what was computed. In this order nothing has changed when either
+    /// fails; and RETURNING would fill a temporary table: <https://sqlite.org/lang_returning.html>.
+    ///
+    /// - Parameters:
+    ///   - connectedAt: The new `connectedAt` of the updates, in milliseconds.
+    ///   - now: The current time in milliseconds, which a new connection is stamped with.
+    func update(_ id: String, _ updates: SessionUpdates, connectedAt: Int64?, now: Int64) throws -> Changed<Session> {
+        let compute = try connection.prepared(
+            """
+            SELECT status, phone_number, name, created_at, connected_at, qr_code, seq,
+                old_qr_code IS NOT NULL AND old_qr_code IS NOT qr_code
+            FROM (
+                SELECT
+                    coalesce(:status, status) AS status,
+                    iif(:changes_phone_number, :phone_number, phone_number) AS phone_number,
+                    iif(:changes_name, :name, name) AS name,
+                    created_at,
+                    CASE
+                        WHEN :changes_connected_at THEN :connected_at
+                        WHEN :status = 'connected' AND status <> 'connected' THEN :now
+                        ELSE connected_at
+                    END AS connected_at,
+                    CASE
+                        WHEN :changes_qr_code THEN :qr_code
+                        WHEN coalesce(:status, status) = 'qr_waiting' THEN qr_code
+                    END AS qr_code,
+                    seq,
+                    qr_code AS old_qr_code
+                FROM sessions WHERE id = :id
+            )
+            """
+        )
+        let write = try connection.prepared(
+            """
+            UPDATE sessions
+            SET status = :status, phone_number = :phone_number, name = :name, connected_at = :connected_at,
+                qr_code = :qr_code
+            WHERE seq = :seq
+            """
+        )
+        do {
+            let changed = try compute.first {
+                try $0.bind(id, to: ":id")
+                try $0.bind(updates.status?.rawValue, to: ":status")
+                try $0.bind(updates.phoneNumber.isChange, to: ":changes_phone_number")
+                try $0.bind(updates.phoneNumber.newValue, to: ":phone_number")
+                try $0.bind(updates.name.isChange, to: ":changes_name")
+                try $0.bind(updates.name.newValue, to: ":name")
+                try $0.bind(updates.connectedAt.isChange, to: ":changes_connected_at")
+                try $0.bind(connectedAt, to: ":connected_at")
+                try $0.bind(updates.qrCode.isChange, to: ":changes_qr_code")
+                try $0.bind(updates.qrCode.newValue, to: ":qr_code")
+                try $0.bind(now, to: ":now")
+            } read: { row in
+                let session = try Session(id: id, row: row)
+                let dropsQRCode = try row.integer(7) != 0
+                try write.execute {
+                    try $0.bind(0, of: row, to: ":status")
+                    try $0.bind(1, of: row, to: ":phone_number")
+                    try $0.bind(2, of: row, to: ":name")
+                    try $0.bind(4, of: row, to: ":connected_at")
+                    try $0.bind(5, of: row, to: ":qr_code")
+                    try $0.bind(6, of: row, to: ":seq")
+                }
+                return Changed(value: session, erases: dropsQRCode)
+            }
+            guard let changed else { throw SessionNotFoundError(sessionID: id) }
+            return changed
+        } catch let error as DatabaseError {
+            guard let rule = error.brokenRule else { throw error }
+            throw InvalidSessionUpdateError(
+                sessionID: id,
+                reason: .init(code: rule.code, description: rule.sentence)
+            )
         }
     }
 
-    /// The QR code of a session as hexadecimal digits, which a damaged one has too.
-    func qrCode(_ sessionID: String) throws -> String? {
-        try selectQRCode.run(sessionID) { try $0.step() ? $0.text(0) : nil }
+    /// A deleted session may have had a QR code, so the log is erased either way.
+    func delete(_ id: String) throws -> Changed<Bool> {
+        try connection.prepared("DELETE FROM sessions WHERE id = :id").execute(id)
+        let isDeleted = connection.changes > 0
+        return Changed(value: isDeleted, erases: isDeleted)
+    }
+
+    /// Disconnects the sessions that are not, as far as they can be read.
+    ///
+    /// - Returns: Those sessions as they were, and what is wrong with each damaged row.
+    func disconnectAll() throws -> Changed<(sessions: [Session], damages: [String])> {
+        try connection.savepoint {
+            let live = try connection.prepared(
+                """
+                SELECT status, phone_number, name, created_at, connected_at, qr_code, id, seq
+                FROM sessions WHERE status <> 'disconnected' ORDER BY seq
+                """
+            ).all { row in
+                let seq = try row.integer(7)
+                return (seq, try Result { try Session(id: id(row, column: 6, seq: 7), row: row) }.orDamage())
+            }
+            let disconnect = try connection.prepared(
+                "UPDATE sessions SET status = 'disconnected', qr_code = NULL WHERE seq = :seq"
+            )
+            var (sessions, damages): ([Session], [String]) = ([], [])
+            for (seq, row) in live {
+                switch row {
+                case .success(let session):
+                    try disconnect.execute { try $0.bind(seq, to: ":seq") }
+                    sessions.append(session)
+                case .failure(let error): damages.append(error.message)
+                }
+            }
+            return Changed(value: (sessions, damages), erases: sessions.contains { $0.qrCode != nil })
+        }
+    }
+
+    /// The id in a row. A malformed one cannot name its row, so the sequence number does.
+    private func id(_ row: Row, column: Int32, seq: Int32) throws -> String {
+        do {
+            return try row.text(column)
+        } catch let error as DatabaseError where error.resultCode == .corrupt {
+            let seq = try row.integer(seq)
+            throw error.explained { "\($0) in the row with the seq \(seq)" }
+        }
+    }
+}
+
+extension Result where Failure == any Error {
+    /// The same, with damage as the only failure; throws any other.
+    fileprivate func orDamage() throws -> Result<Success, DatabaseError> {
+        do {
+            return .success(try get())
+        } catch let error as DatabaseError where error.resultCode == .corrupt {
+            return .failure(error)
+        }
     }
 }
 
 extension Session {
-    /// Reads a row of the columns that `SessionTable` selects. Whoever has the id already spares reading it again.
-    init(id: String, row: borrowing Statement) throws {
-        // Faster than `Status(rawValue:)`, which compares the texts out of line.
-        let status: Status =
-            switch try row.text(1) {
-            case Status.initializing.rawValue: .initializing
-            case Status.qrWaiting.rawValue: .qrWaiting
-            case Status.connected.rawValue: .connected
-            case Status.disconnected.rawValue: .disconnected
-            default: throw row.malformed(1)
-            }
-        self.init(
-            id: id,
-            status: status,
-            phoneNumber: try row.textIfPresent(2),
-            name: try row.textIfPresent(3),
-            createdAt: Date(milliseconds: try row.integer(4)),
-            connectedAt: try row.integerIfPresent(5).map(Date.init(milliseconds:)),
-            qrCode: try row.textIfPresent(6)
-        )
+    /// Reads the first six columns of a SELECT of `SessionTable`.
+    fileprivate init(id: String, row: Row) throws {
+        do {
+            // Faster than `Status(rawValue:)`, which compares the texts out of line.
+            let status: Status =
+                switch try row.text(0) {
+                case Status.initializing.rawValue: .initializing
+                case Status.qrWaiting.rawValue: .qrWaiting
+                case Status.connected.rawValue: .connected
+                case Status.disconnected.rawValue: .disconnected
+                default: throw row.malformed(0)
+                }
+            self.init(
+                id: id,
+                status: status,
+                phoneNumber: try row.textIfPresent(1),
+                name: try row.textIfPresent(2),
+                createdAt: Date(milliseconds: try row.integer(3)),
+                connectedAt: try row.integerIfPresent(4).map(Date.init(milliseconds:)),
+                qrCode: try row.textIfPresent(5)
+            )
+        } catch let error as DatabaseError where error.resultCode == .corrupt {
+            throw error.explained { "\($0) in the row with the id \(id)" }
+        }
     }
 }

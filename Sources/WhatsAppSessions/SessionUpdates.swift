@@ -1,29 +1,5 @@
 public import Foundation
 
-/// What an update does with a field that can be empty.
-public enum FieldUpdate<Value> {
-    /// The field keeps its value.
-    case unchanged
-    /// The field takes this value.
-    case set(Value)
-    /// The field becomes `nil`.
-    case clear
-}
-
-extension FieldUpdate {
-    var isChange: Bool {
-        if case .unchanged = self { false } else { true }
-    }
-
-    var newValue: Value? {
-        if case .set(let value) = self { value } else { nil }
-    }
-}
-
-extension FieldUpdate: Equatable where Value: Equatable {}
-extension FieldUpdate: Hashable where Value: Hashable {}
-extension FieldUpdate: Sendable where Value: Sendable {}
-
 /// A change to some fields of a session: TypeScript's `Partial<Session>`, where clearing a field can be said.
 ///
 /// For example:
@@ -31,9 +7,9 @@ extension FieldUpdate: Sendable where Value: Sendable {}
 /// try manager.updateSession("support", SessionUpdates(status: .qrWaiting, qrCode: .set(code)))
 /// ```
 ///
-/// It decodes from a JSON merge patch ([RFC 7396](https://www.rfc-editor.org/rfc/rfc7396)): a field that is absent stays
-/// unchanged, `null` clears it. `"status": null` and a status that does not exist are decoding errors. The id and the
-/// creation time cannot be changed, so they are not here; in JSON they are passed over, as every unknown field is.
+/// In JSON it is a merge patch ([RFC 7396](https://www.rfc-editor.org/rfc/rfc7396)): an absent field stays unchanged, and
+/// `null` clears it. `"status": null` and unknown statuses are decoding errors. The id and the creation time never change,
+/// so they are not here; in JSON they are ignored, as any unknown field is.
 public struct SessionUpdates: Hashable, Sendable {
     /// The new status; `nil` leaves it unchanged.
     public var status: Session.Status?
@@ -63,41 +39,60 @@ public struct SessionUpdates: Hashable, Sendable {
     }
 }
 
-extension SessionUpdates: Decodable {
+extension SessionUpdates: Codable {
     private enum CodingKeys: CodingKey {
         case status, phoneNumber, name, connectedAt, qrCode
     }
 
     /// Decodes a JSON merge patch; a date as the decoder's strategy has it.
     ///
-    /// - Throws: `DecodingError` when `status` is `null` or unknown, or a field has another type.
+    /// - Throws: `DecodingError` when `status` is `null` or unknown, or a field has another type. It names the field, never
+    ///   the value.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
 
-        func field<Value: Decodable>(_ key: CodingKeys) throws -> FieldUpdate<Value> {
-            guard container.contains(key) else { return .unchanged }
-            return try container.decodeNil(forKey: key) ? .clear : .set(container.decode(Value.self, forKey: key))
+        func value<Value: Decodable>(_ key: CodingKeys) throws -> Value {
+            do {
+                return try container.decode(Value.self, forKey: key)
+            } catch {
+                // The decoder's own description may show the value.
+                throw DecodingError.dataCorruptedError(
+                    forKey: key,
+                    in: container,
+                    debugDescription: "\(key.stringValue) is not a \(Value.self) that makes sense here"
+                )
+            }
         }
 
-        // `decodeIfPresent` would read null as absent.
-        status = container.contains(.status) ? try container.decode(Session.Status.self, forKey: .status) : nil
+        func field<Value: Decodable>(_ key: CodingKeys) throws -> FieldUpdate<Value> {
+            guard container.contains(key) else { return .unchanged }
+            return try container.decodeNil(forKey: key) ? .clear : .set(value(key))
+        }
+
+        // `decodeIfPresent` would take null for absent.
+        status = container.contains(.status) ? try value(.status) as Session.Status : nil
         phoneNumber = try field(.phoneNumber)
         name = try field(.name)
         connectedAt = try field(.connectedAt)
         qrCode = try field(.qrCode)
     }
-}
 
-extension SessionUpdates: Redacted {
-    /// The update's fields, with `(hidden)` in place of a QR code.
-    public var customMirror: Mirror {
-        let children: KeyValuePairs<String, Any> = [
-            "status": status as Any,
-            "phoneNumber": phoneNumber,
-            "name": name,
-            "connectedAt": connectedAt,
-            "qrCode": qrCode.newValue == nil ? qrCode : .set(Self.hidden),
-        ]
-        return Mirror(self, children: children, displayStyle: .struct)
+    /// Encodes the JSON merge patch that decodes to this update.
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+
+        func encode<Value: Encodable>(_ update: FieldUpdate<Value>, _ key: CodingKeys) throws {
+            switch update {
+            case .unchanged: break
+            case .set(let value): try container.encode(value, forKey: key)
+            case .clear: try container.encodeNil(forKey: key)
+            }
+        }
+
+        try container.encodeIfPresent(status, forKey: .status)
+        try encode(phoneNumber, .phoneNumber)
+        try encode(name, .name)
+        try encode(connectedAt, .connectedAt)
+        try encode(qrCode, .qrCode)
     }
 }

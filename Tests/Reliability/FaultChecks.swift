@@ -1,41 +1,50 @@
 import Foundation
+import WhatsAppSessions
 import WhatsAppSessionsFaults
 import WhatsAppSessionsSQLite
 
-@testable import WhatsAppSessions
-
 private let steps = 14
 
-/// One run of the workload on a disk or a memory that fails: an error or a right answer at every step, a sound file
-/// with all that was acknowledged, and a manager that goes on when the fault is over.
-private func tryWorkload(_ states: [[String]], arm: () -> Void, disarm: () -> Void) throws -> Bool {
+private final class FirstError: @unchecked Sendable {
+    private let lock = NSLock()
+    private var errors: [any Error] = []
+    var all: [any Error] { lock.withLock { errors } }
+    func note(_ error: any Error) { lock.withLock { errors.append(error) } }
+}
+
+/// One run of the workload on a disk or a memory that fails: an error or success at every step, a sound file with all that
+/// was acknowledged, and a manager that goes on when the fault is over.
+private func tryWorkload(
+    _ states: [[String]],
+    threads: Int,
+    arm: () -> Void,
+    disarm: () -> Void
+) throws -> Bool {
     let folder = Folder()
-    var acknowledged = 0
-    var hasFailed = false
+    let acknowledgements = Acknowledgements(threads: threads)
+    let errors = FirstError()
     arm()
     let opened = Result { try folder.open() }
     if let manager = try? opened.get() {
-        while acknowledged < steps, !hasFailed {
-            do {
-                try Workload.step(acknowledged, on: manager)
-                acknowledged += 1
-                require(try Workload.state(manager) == states[acknowledged], "a wrong answer")
-            } catch {
-                require(error is DatabaseError, "\(error)")
-                hasFailed = true
-            }
+        takeSteps(steps, threads: threads, on: manager) {
+            acknowledgements.acknowledge($0)
+        } failed: {
+            errors.note($0)
         }
-    } else {
-        hasFailed = true
+    } else if case .failure(let error) = opened {
+        errors.note(error)
     }
     disarm()
+    for error in errors.all { require(error is DatabaseError, "\(error)") }
     // The step that failed may be done after all: a commit that reports an error has an unknown outcome.
     func check(_ manager: SessionManager, _ whose: String) throws {
-        let state = try Workload.state(manager)
-        require(
-            states[acknowledged...].prefix(2).contains(state),
-            "\(whose): \(acknowledged) steps were acknowledged, found \(state)"
-        )
+        for (thread, acknowledged) in acknowledgements.all.enumerated() {
+            let state = try Workload.state(manager, prefix: threads == 1 ? "" : "t\(thread)-")
+            require(
+                states[acknowledged...].prefix(2).contains(state),
+                "\(whose): \(acknowledged) steps were acknowledged, found \(state)"
+            )
+        }
         require(try manager.isSound, "\(whose): unsound")
     }
     if let manager = try? opened.get() {
@@ -44,30 +53,40 @@ private func tryWorkload(_ states: [[String]], arm: () -> Void, disarm: () -> Vo
         try manager.deleteSession("goes on")
     }
     try check(try folder.open(), "another manager")
-    return hasFailed
+    return !errors.all.isEmpty
 }
 
-/// Fails the first operation of a run, then the second of another, and so on until no run gets that far.
-private func failEach(_ what: String, arm: (Int32) -> Void, disarm: () -> Int32) throws {
+/// Fails the first operation of a run, then the second of another, and so on until no run gets that far. With several
+/// threads a run has more operations, so not every moment is tried.
+private func failEach(_ what: String, threads: Int, arm: (Int32) -> Void, disarm: () -> Int32) throws {
     let states = try Workload.states(steps: steps)
-    var runs: Int32 = 0
-    var failures = 0
+    var (runs, failures) = (0, 0)
+    let step: Int32 = threads == 1 ? 1 : 7
+    var moment: Int32 = 1 - step
     var operations: Int32 = 0
     repeat {
+        moment += step
+        let hasFailed = try tryWorkload(states, threads: threads) {
+            arm(moment)
+        } disarm: {
+            operations = disarm()
+        }
         runs += 1
-        let hasFailed = try tryWorkload(states, arm: { arm(runs) }, disarm: { operations = disarm() })
         if hasFailed { failures += 1 }
-    } while operations >= runs
-    print("\(what): at each of \(runs) moments, \(failures) runs with an error, 0 lost, 0 unsound")
-    require(failures > 0 && runs > 50, "nothing failed")
+    } while operations >= moment
+    print(
+        "\(what), \(threads) thread\(threads == 1 ? "" : "s"): at \(runs) moments, \(failures) runs with an error, 0 lost, 0 unsound"
+    )
+    // With several threads a fault may hit nobody: each change is run again alone.
+    require(runs > 20 && (failures > 0 || threads > 1), "nothing failed")
 }
 
 /// Every read, write, truncation and sync fails once, and for good; the disk is full; a read comes up short.
 func diskCheck(isLong: Bool) throws {
     faults_install_disk()
     for (name, kind) in [("I/O error", FAULT_IO_ERROR), ("disk full", FAULT_FULL), ("short read", FAULT_SHORT_READ)] {
-        for forGood in [false, true] {
-            try failEach("\(name) \(forGood ? "for good" : "once")") { operation in
+        for (forGood, threads) in [(false, 1), (true, 1), (false, 8), (true, 8)] {
+            try failEach("\(name) \(forGood ? "for good" : "once")", threads: threads) { operation in
                 faults_arm_disk(Int32(kind), operation, forGood ? 1 : 0)
             } disarm: {
                 let operations = faults_disk_operations()
@@ -86,8 +105,8 @@ func memoryCheck(isLong: Bool) throws {
         faults_arm_memory(0, 0)
         return allocations
     }
-    for forGood in [false, true] {
-        try failEach("out of memory \(forGood ? "for good" : "once")") { allocation in
+    for (forGood, threads) in [(false, 1), (true, 1), (false, 8), (true, 8)] {
+        try failEach("out of memory \(forGood ? "for good" : "once")", threads: threads) { allocation in
             faults_arm_memory(allocation, forGood ? 1 : 0)
         } disarm: {
             disarm()
@@ -117,12 +136,12 @@ func memoryCheck(isLong: Bool) throws {
 /// Why a manager in memory holds no write transaction open, which would make a change twice as fast: an allocation
 /// that fails rolls all of it back.
 private func lostByHeldTransaction(allocation: Int32) throws -> Bool {
-    let connection = try Connection.open(":memory:")
+    let connection = try PlainConnection(":memory:")
     try connection.execute("CREATE TABLE t (a TEXT NOT NULL UNIQUE); BEGIN; INSERT INTO t VALUES ('acknowledged')")
     faults_arm_memory(allocation, 0)
     try? connection.execute("INSERT INTO t VALUES ('another')")
     faults_arm_memory(0, 0)
-    return try connection.integer("SELECT count(*) FROM t WHERE a = 'acknowledged'") == 0
+    return try connection.query("SELECT count(*) FROM t WHERE a = 'acknowledged'") == "0"
 }
 
 /// A real disk that is full: a tmpfs of 256 KiB.
@@ -141,7 +160,7 @@ func fullDiskCheck(isLong: Bool) throws {
         }
         require(false, "the disk was never full")
     } catch let error as DatabaseError {
-        require(error.resultCode == SQLITE_FULL || error.resultCode == SQLITE_IOERR, "\(error)")
+        require(.full ~= error.resultCode || .ioError ~= error.resultCode, "\(error)")
         print("full disk: after \(acknowledged) sessions: \(error)")
     }
     require(try manager.getAllSessions().count == acknowledged, "lost")

@@ -1,16 +1,19 @@
 import Foundation
+import WhatsAppSessions
 import WhatsAppSessionsFaults
-
-@testable import WhatsAppSessions
 
 /// Power loss at every write: what was synced is there; of what came later each sector is there or not, by chance.
 func powerCheck(isLong: Bool) throws {
     faults_install_disk()
     let outcomes = isLong ? 20 : 4
-    for isControl in [false, true] {
-        let recording = try record(steps: isLong ? 72 : 36, isControl: isControl)
+    for (threads, isControl) in [(1, false), (8, false), (1, true)] {
+        let recording = try record(
+            steps: (isLong ? 72 : 36) / (threads == 1 ? 1 : 3),
+            threads: threads,
+            isControl: isControl
+        )
         let (runs, lost, unsound) = try recording.cut(outcomes: outcomes)
-        let name = isControl ? "WAL with NORMAL, as the negative control" : "WAL with FULL"
+        let name = isControl ? "WAL with NORMAL, as the negative control" : "WAL with FULL, \(threads) threads"
         print("power loss, \(name): \(runs) runs, \(lost) lost acknowledged writes, \(unsound) files unsound")
         require(runs > 100, "nothing was tried")
         require(isControl ? lost > 0 : lost == 0, "lost \(lost)")
@@ -23,42 +26,47 @@ private enum Event {
     case truncate(path: String, size: Int)
     case sync(path: String)
     case delete(path: String, isSynced: Bool)
-    case acknowledged
+    case acknowledged(thread: Int)
 }
 
-nonisolated(unsafe) private var events: [Event] = []
+nonisolated(unsafe) private var recorded: [Event] = []
+private let lock = NSLock()
 
-private func record(steps: Int, isControl: Bool) throws -> Recording {
-    events = []
+private func note(_ event: Event) { lock.withLock { recorded.append(event) } }
+
+private func record(steps: Int, threads: Int, isControl: Bool) throws -> Recording {
+    recorded = []
     faults_observe_disk { event, path, offset, bytes, count in
         let path = String(cString: path!)
         switch Int(event) {
         case EVENT_WRITE:
-            events.append(
+            note(
                 .write(
                     path: path,
                     offset: Int(offset),
                     bytes: Array(UnsafeRawBufferPointer(start: bytes, count: Int(count)))
                 )
             )
-        case EVENT_TRUNCATE: events.append(.truncate(path: path, size: Int(offset)))
-        case EVENT_DELETE: events.append(.delete(path: path, isSynced: count != 0))
-        default: events.append(.sync(path: path))
+        case EVENT_TRUNCATE: note(.truncate(path: path, size: Int(offset)))
+        case EVENT_DELETE: note(.delete(path: path, isSynced: count != 0))
+        default: note(.sync(path: path))
         }
     }
     let folder = Folder()
     let manager = try folder.open()
     if isControl { try manager.execute("PRAGMA synchronous = NORMAL") }
-    for step in 0..<steps {
-        try Workload.step(step, on: manager)
-        events.append(.acknowledged)
+    takeSteps(steps, threads: threads, on: manager) {
+        note(.acknowledged(thread: $0))
+    } failed: {
+        require(false, "\($0)")
     }
     faults_observe_disk(nil)
-    return Recording(events: events, states: try Workload.states(steps: steps))
+    return Recording(events: lock.withLock { recorded }, threads: threads, states: try Workload.states(steps: steps))
 }
 
 private struct Recording {
     let events: [Event]
+    let threads: Int
     let states: [[String]]
 
     /// Cuts the power after every event, with that many outcomes each.
@@ -66,11 +74,11 @@ private struct Recording {
         var random = SystemRandomNumberGenerator()
         var durable: [String: [UInt8]] = [:]
         var pending: [Event] = []
-        var acknowledged = 0
+        var acknowledged = Array(repeating: 0, count: threads)
         var (runs, lost, unsound) = (0, 0, 0)
         for event in events {
             switch event {
-            case .acknowledged: acknowledged += 1
+            case .acknowledged(let thread): acknowledged[thread] += 1
             case .delete(let path, true):
                 pending.removeAll { $0.path == path }
                 durable[path] = nil
@@ -90,9 +98,11 @@ private struct Recording {
                 runs += 1
                 do {
                     let manager = try folder.open()
-                    let state = try Workload.state(manager)
-                    // What was under way may be there as well.
-                    if !states[acknowledged...].prefix(2).contains(state) { lost += 1 }
+                    for (thread, count) in acknowledged.enumerated() {
+                        let state = try Workload.state(manager, prefix: threads == 1 ? "" : "t\(thread)-")
+                        // What was under way may be there as well.
+                        if !states[count...].prefix(2).contains(state) { lost += 1 }
+                    }
                     if try !manager.isSound { unsound += 1 }
                 } catch {
                     print(error)

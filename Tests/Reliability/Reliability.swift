@@ -13,6 +13,8 @@ enum Reliability {
             ("kill", killCheck), ("power", powerCheck), ("disk", diskCheck), ("memory", memoryCheck),
             ("full", fullDiskCheck), ("company", companyCheck), ("starts", startsCheck), ("reset", resetCheck),
             ("damage", damageCheck), ("modes", modesCheck), ("fork", forkCheck), ("litestream", litestreamCheck),
+            ("checkpoints", checkpointsCheck), ("backups", backupsCheck), ("operators", operatorsCheck),
+            ("syncs", syncsCheck),
         ]
         guard let check = checks.first(where: { $0.name == name }) else {
             fatalError("which check? \(checks.map(\.name).joined(separator: ", "))")

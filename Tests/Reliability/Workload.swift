@@ -1,12 +1,11 @@
 import Foundation
+import WhatsAppSessions
 import WhatsAppSessionsSQLite
-
-@testable import WhatsAppSessions
 
 /// What a gateway does to its sessions, step by step: the same steps at every run.
 enum Workload {
-    static func step(_ number: Int, on manager: SessionManager) throws {
-        let id = "session-\(number / 6)"
+    static func step(_ number: Int, on manager: SessionManager, prefix: String = "") throws {
+        let id = "\(prefix)session-\(number / 6)"
         switch number % 6 {
         case 0: try manager.createSession(id)
         case 1: try manager.updateSession(id, SessionUpdates(status: .qrWaiting, qrCode: .set("2@" + id + filling)))
@@ -24,11 +23,15 @@ enum Workload {
 
     private static let filling = String(repeating: "x", count: 200)
 
-    /// The sessions in a form that two runs have in common: without their times.
-    static func state(_ manager: SessionManager) throws -> [String] {
-        try manager.getAllSessions().map {
-            "\($0.id) \($0.status) \($0.phoneNumber ?? "-") \($0.name ?? "-") \($0.qrCode ?? "-")"
+    /// The sessions whose ids have this prefix, in a form that two runs have in common: without their times.
+    static func state(_ manager: SessionManager, prefix: String = "") throws -> [String] {
+        try manager.getAllSessions().filter { $0.id.hasPrefix(prefix) }.map {
+            "\($0.id.dropFirst(prefix.count)) \($0.status) \($0.phoneNumber ?? "-") \(text($0.name, prefix)) \(text($0.qrCode, prefix))"
         }
+    }
+
+    private static func text(_ text: String?, _ prefix: String) -> String {
+        text?.replacing(prefix.isEmpty ? "\0" : prefix, with: "") ?? "-"
     }
 
     /// The states before the first step and after each.
@@ -42,22 +45,68 @@ enum Workload {
     }
 }
 
+/// How many steps each of some threads has been told were done.
+final class Acknowledgements: @unchecked Sendable {
+    private let lock = NSLock()
+    private var counts: [Int]
+
+    init(threads: Int) { counts = Array(repeating: 0, count: threads) }
+
+    var all: [Int] { lock.withLock { counts } }
+
+    func acknowledge(_ thread: Int, then body: () -> Void = {}) {
+        lock.withLock {
+            counts[thread] += 1
+            body()
+        }
+    }
+}
+
+/// Has so many threads take the steps of the workload, each on sessions of its own, until one of its steps fails.
+func takeSteps(
+    _ steps: Int,
+    threads: Int,
+    on manager: SessionManager,
+    _ acknowledged: @escaping @Sendable (Int) -> Void,
+    failed: @escaping @Sendable (any Error) -> Void
+) {
+    // One thread is this one, so that its checks are as they always were.
+    @Sendable func take(_ thread: Int) {
+        for number in 0..<steps {
+            do {
+                try Workload.step(number, on: manager, prefix: threads == 1 ? "" : "t\(thread)-")
+                acknowledged(thread)
+            } catch {
+                return failed(error)
+            }
+        }
+    }
+    guard threads > 1 else { return take(0) }
+    let done = DispatchGroup()
+    for thread in 0..<threads {
+        done.enter()
+        Thread {
+            take(thread)
+            done.leave()
+        }.start()
+    }
+    done.wait()
+}
+
 extension SessionManager {
     var isSound: Bool {
         get throws {
-            try table.withLock {
-                try $0.connection.prepare("PRAGMA integrity_check").run { try $0.step() && $0.text(0) == "ok" }
-            }
+            try withHandle { try query("PRAGMA integrity_check", on: $0) == "ok" }
         }
     }
 
     func execute(_ sql: String) throws {
-        try table.withLock { try $0.connection.execute(sql) }
+        try withHandle { try WhatsAppSessionsReliability.execute(sql, on: $0) }
     }
 }
 
 /// A folder that goes at its end; in memory where the machine has such a disk, since nothing here needs a real one.
-final class Folder {
+final class Folder: Sendable {
     let path: String
     var file: String { path + "/sessions.sqlite" }
 

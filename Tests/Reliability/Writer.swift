@@ -1,7 +1,6 @@
 import Foundation
+import WhatsAppSessions
 import WhatsAppSessionsSQLite
-
-@testable import WhatsAppSessions
 
 /// The program that the checks start, and kill: `writer PATH NAME COUNT [option …]`. It acknowledges every commit on its
 /// standard output, and says at the end how long the slowest call took.
@@ -13,16 +12,21 @@ enum Writer {
         do {
             let manager = try SessionManager(storage: .file(path: path))
             if arguments.contains("sqlite-handler") {
-                manager.table.withLock { _ = sqlite3_busy_timeout($0.connection.handle, 10_000) }
+                try manager.withHandle { _ = sqlite3_busy_timeout($0, 10_000) }
             }
             if arguments.contains("synchronous-off") { try manager.execute("PRAGMA synchronous = OFF") }
             if arguments.contains("unprotected") { try writeUnprotected(manager, isCheckpointer: count == 0) }
+            if arguments.contains("threads") { writeFromThreads(manager, name) }
+            if arguments.contains("one-backup") { try manager.backUp(to: "\(path).copy") }
+            if arguments.contains("backups") {
+                for number in 0... { try manager.backUp(to: "\(path).copy\(number)") }
+            }
             var slowest = Duration.zero
             for number in 0..<count {
                 let start = ContinuousClock.now
                 try manager.createSession("\(name)-\(number)")
                 slowest = max(slowest, ContinuousClock.now - start)
-                say("\(number)")
+                say("\(name)-\(number)")
                 if arguments.contains("busy"), number % 10 == 0 {
                     let id = "\(name)-\(number)"
                     try manager.updateSession(id, SessionUpdates(status: .qrWaiting, qrCode: .set("2@" + id)))
@@ -37,17 +41,37 @@ enum Writer {
         }
     }
 
+    /// Eight threads write, with codes that come and go; never ends.
+    private static func writeFromThreads(_ manager: SessionManager, _ name: String) -> Never {
+        for thread in 0..<8 {
+            Thread {
+                for number in 0... {
+                    let id = "\(name)-\(thread)-\(number)"
+                    do {
+                        try manager.createSession(id)
+                        say(id)
+                        try manager.updateSession(id, SessionUpdates(status: .qrWaiting, qrCode: .set("2@" + id)))
+                        try manager.updateSession(id, SessionUpdates(status: .connected))
+                    } catch {
+                        say("error \(error)")
+                        exit(1)
+                    }
+                }
+            }.start()
+        }
+        while true { sleep(1000) }
+    }
+
     /// Writes and checkpoints as SQLite does by itself, for comparison with a manager; never ends.
     private static func writeUnprotected(_ manager: SessionManager, isCheckpointer: Bool) throws -> Never {
-        try manager.table.withLock { table in
-            sqlite3_busy_timeout(table.connection.handle, 30_000)
-            try table.connection.execute("PRAGMA synchronous = OFF; PRAGMA wal_autocheckpoint = 20")
-            let statement = try table.connection.prepare(
+        try manager.withHandle { handle in
+            sqlite3_busy_timeout(handle, 30_000)
+            try execute("PRAGMA synchronous = OFF; PRAGMA wal_autocheckpoint = 20", on: handle)
+            let sql =
                 isCheckpointer
-                    ? "PRAGMA wal_checkpoint(PASSIVE)"
-                    : "INSERT INTO sessions (id, created_at, name) VALUES (hex(randomblob(16)), 0, hex(randomblob(150)))"
-            )
-            while true { try statement.run { _ = try $0.step() } }
+                ? "PRAGMA wal_checkpoint(PASSIVE)"
+                : "INSERT INTO sessions (id, created_at, name) VALUES (hex(randomblob(16)), 0, hex(randomblob(150)))"
+            while true { try execute(sql, on: handle) }
         }
     }
 

@@ -12,7 +12,7 @@ import WhatsAppSessions
                 for _ in 0..<8 {
                     group.addTask { [manager] in
                         do throws(any Error) {
-                            try manager.createSession("\(round)")
+                            try await manager.createSession("\(round)")
                             return 1
                         } catch {
                             #expect(error is SessionAlreadyExistsError)
@@ -24,7 +24,7 @@ import WhatsAppSessions
             }
             #expect(created == 1)
         }
-        #expect(try manager.getAllSessions().count == 50)
+        #expect(try await manager.getAllSessions().count == 50)
     }
 
     // Real threads, since short tasks often run one after the other: https://developer.apple.com/documentation/foundation/thread

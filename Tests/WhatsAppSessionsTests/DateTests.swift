@@ -1,6 +1,7 @@
 import Foundation
 import Testing
-import WhatsAppSessions
+
+@testable import WhatsAppSessions
 
 /// Dates are whole milliseconds in 64 bits.
 @Suite struct DateTests {
@@ -30,6 +31,11 @@ import WhatsAppSessions
     func `a finer date is rounded to the nearest millisecond`(given: Double, stored: Double) throws {
         let updates = SessionUpdates(connectedAt: .set(Date(timeIntervalSince1970: given)))
         #expect(try manager.updateSession(id, updates).connectedAt == Date(timeIntervalSince1970: stored))
+    }
+
+    @Test func `a stamp is a moment that has passed, not one that is rounded up`() {
+        #expect(Date(timeIntervalSince1970: 1.9996).millisecondsCutOff == 1999)
+        #expect(abs(Date(milliseconds: Date.millisecondsNow).timeIntervalSinceNow) < 60)
     }
 
     @Test func `a date that was read can be written again and stays the same`() throws {

@@ -76,7 +76,29 @@ import WhatsAppSessions
         #expect(throws: DecodingError.self) { try updates(patch) }
     }
 
-    private func json(_ session: Session) throws -> String {
+    @Test func `an update encodes to the merge patch that decodes to it`() throws {
+        let updates = [
+            SessionUpdates(),
+            SessionUpdates(status: .qrWaiting, phoneNumber: .clear, name: .set("Ana"), qrCode: .set("2@code")),
+            SessionUpdates(phoneNumber: .set(""), name: .clear, connectedAt: .set(Date(timeIntervalSince1970: 1.5))),
+            SessionUpdates(connectedAt: .clear, qrCode: .clear),
+        ]
+        let patches = [
+            "{}", #"{"name":"Ana","phoneNumber":null,"qrCode":"2@code","status":"qr_waiting"}"#,
+            #"{"connectedAt":1500,"name":null,"phoneNumber":""}"#, #"{"connectedAt":null,"qrCode":null}"#,
+        ]
+        for (updates, patch) in zip(updates, patches) {
+            #expect(try json(updates) == patch)
+            #expect(try self.updates(patch) == updates)
+        }
+    }
+
+    @Test func `a field update is made from a value that may be absent`() {
+        #expect(FieldUpdate(ifPresent: "Ana") == .set("Ana"))
+        #expect(FieldUpdate<String>(ifPresent: nil) == .unchanged)
+    }
+
+    private func json(_ session: some Encodable) throws -> String {
         let encoder = JSONEncoder()
         encoder.dateEncodingStrategy = .millisecondsSince1970
         encoder.outputFormatting = .sortedKeys

@@ -26,13 +26,16 @@ import Testing
         #expect(!everyPrint(of: Session(id: "a", status: .connected, createdAt: .distantPast)).contains("(hidden)"))
     }
 
-    @Test func `printing an update tells that it sets a QR code, not which`() {
-        let printed = everyPrint(of: SessionUpdates(status: .qrWaiting, name: .set("Ana"), qrCode: .set(code)))
-        #expect(!printed.contains("SECRET"))
-        #expect(printed.contains("(hidden)"))
-        #expect(printed.contains("Ana"))
-        #expect(SessionUpdates(qrCode: .clear).description.hasSuffix("qrCode: clear)"))
-        #expect(SessionUpdates().description.hasSuffix("qrCode: unchanged)"))
+    @Test func `printing an update tells which fields it sets, and no value`() {
+        let updates = SessionUpdates(status: .qrWaiting, name: .set("Ana"), qrCode: .set(code))
+        for printed in [everyPrint(of: updates), everyPrint(of: updates.qrCode), everyPrint(of: FieldUpdate.set(code))]
+        {
+            #expect(!printed.contains("SECRET"))
+            #expect(!printed.contains("Ana"))
+            #expect(printed.contains("set"))
+        }
+        #expect("\(updates)".hasSuffix("name: set, connectedAt: unchanged, qrCode: set)"))
+        #expect("\(SessionUpdates(qrCode: .clear))".hasSuffix("qrCode: clear)"))
     }
 
     @Test func `a refused update does not print the QR code it brought`() throws {
@@ -71,19 +74,33 @@ import Testing
         let error = try #require(throws: DatabaseError.self) {
             try manager.updateSession(id, SessionUpdates(status: .qrWaiting, name: .set(code), qrCode: .set(code)))
         }
-        #expect(error.sql?.hasPrefix("UPDATE sessions SET") == true)
+        #expect(error.sql?.hasPrefix("UPDATE sessions") == true)
         #expect(error.description == "SQLite error 1: integer overflow - while executing `\(error.sql ?? "")`")
         #expect(error.localizedDescription == error.description)
         #expect(!everyPrint(of: error).contains("SECRET"))
         #expect(!everyPrint(of: error).contains(id))
     }
 
-    @Test func `a patch with a bad QR code does not print it`() throws {
-        let patch = #"{"status": "qr_waiting", "qrCode": ["2@SECRET"]}"#
+    @Test(arguments: [
+        #"{"status": "qr_waiting", "qrCode": ["2@SECRET"]}"#, #"{"status": "2@SECRET"}"#, #"{"status": ["2@SECRET"]}"#,
+        #"{"connectedAt": "2@SECRET"}"#, #"{"qrCode": {"2@SECRET": "2@SECRET"}}"#, #"{"name": ["2@SECRET"]}"#,
+    ])
+    func `a patch with a QR code where it makes no sense does not print it`(patch: String) throws {
+        let decoder = JSONDecoder()
+        // A strategy of a host's own, whose error shows what it met.
+        decoder.dateDecodingStrategy = .custom { decoder in
+            let text = try decoder.singleValueContainer().decode(String.self)
+            throw DecodingError.dataCorrupted(.init(codingPath: decoder.codingPath, debugDescription: text))
+        }
         let error = try #require(throws: DecodingError.self) {
-            try JSONDecoder().decode(SessionUpdates.self, from: Data(patch.utf8))
+            try decoder.decode(SessionUpdates.self, from: Data(patch.utf8))
         }
         #expect(!everyPrint(of: error).contains("SECRET"))
+        let session = #"{"id": "a", "createdAt": 0, "status": "2@SECRET"}"#
+        let another = try #require(throws: DecodingError.self) {
+            try JSONDecoder().decode(Session.self, from: Data(session.utf8))
+        }
+        #expect(!everyPrint(of: another).contains("SECRET"))
     }
 
     /// All that a logger, a debugger or a failed test may make of a value.

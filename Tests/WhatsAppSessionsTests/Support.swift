@@ -1,18 +1,94 @@
+import Foundation
+import WhatsAppSessionsSQLite
+
 @testable import WhatsAppSessions
 
-// What a hand at the database could do, from a test.
+// What someone with a database shell could do, on the connection that changes.
 extension SessionManager {
-    func execute(_ sql: String) throws {
-        try table.withLock { try $0.connection.execute(sql) }
+    func withConnection<Value: Sendable>(_ body: (Connection) throws -> Value) throws -> Value {
+        switch database {
+        case .memory(let memory): try memory.use(body)
+        case .file(let file): try file.writer.withLock { try body($0!.connection) }
+        }
     }
 
-    /// What changes the schema, while no statement is under way.
-    func executeAlone(_ sql: String) throws {
-        try table.withLock { table in try table.connection.withoutReader { try table.connection.execute(sql) } }
+    func execute(_ sql: String) throws {
+        try withConnection { try $0.execute(sql) }
     }
 
     /// The first column of the first row, as text.
     func query(_ sql: String) throws -> String? {
-        try table.withLock { try $0.connection.prepare(sql).run { try $0.step() ? $0.text(0) : nil } }
+        try withConnection { try $0.query(sql) }
+    }
+}
+
+extension Connection {
+    func query(_ sql: String) throws -> String? {
+        try prepare("SELECT CAST((\(sql)) AS TEXT)").first { try $0.textIfPresent(0) } ?? nil
+    }
+
+    /// The value of a pragma.
+    func pragma(_ name: String) throws -> String {
+        try prepare("PRAGMA \(name)").first { row in
+            try (try? row.text(0)) ?? String(row.integer(0))
+        } ?? ""
+    }
+
+    /// Opens a file as another program would, without any of this library's settings.
+    static func shell(_ path: String) throws -> Connection {
+        let connection = try open(path, flags: SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE)
+        try connection.execute("PRAGMA busy_timeout = 60000")
+        return connection
+    }
+}
+
+/// A folder that goes with the test.
+final class TemporaryFolder: Sendable {
+    let path: String
+    var file: String { path + "/sessions.sqlite" }
+
+    init() {
+        var template = Array("/tmp/whatsapp-sessions-XXXXXX".utf8CString)
+        path = String(cString: mkdtemp(&template))
+    }
+
+    deinit {
+        try? FileManager.default.removeItem(atPath: path)
+    }
+
+    func open() throws -> SessionManager { try SessionManager(storage: .file(path: file)) }
+
+    /// A manager on the file that waits for locks this long.
+    func open(patience: Duration) throws -> SessionManager {
+        SessionManager(.file(try FileDatabase(file, schema: .sessions, patience: patience)))
+    }
+
+    var names: [String] { get throws { try FileManager.default.contentsOfDirectory(atPath: path).sorted() } }
+
+    /// The bytes of the file and its log, as text.
+    var contents: String {
+        [file, file + "-wal"].map {
+            String(decoding: FileManager.default.contents(atPath: $0) ?? Data(), as: UTF8.self)
+        }.joined()
+    }
+}
+
+func size(_ path: String) -> Int { Int(fileStatus(path)?.st_size ?? 0) }
+
+func mode(_ path: String) -> UInt32 { fileStatus(path).map { UInt32($0.st_mode & 0o777) } ?? 0 }
+
+/// Looks again until something that happens on another thread has happened, or a minute has passed.
+func eventually(_ condition: () throws -> Bool) rethrows -> Bool {
+    for _ in 0..<6000 {
+        if try condition() { return true }
+        usleep(10_000)
+    }
+    return false
+}
+
+/// Runs `body` on a thread of its own, where it may block.
+func onThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
+    try await withCheckedThrowingContinuation { continuation in
+        Thread { continuation.resume(with: Result { try body() }) }.start()
     }
 }

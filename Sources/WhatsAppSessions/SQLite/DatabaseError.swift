@@ -1,67 +1,113 @@
 public import Foundation
 import WhatsAppSessionsSQLite
 
-/// What SQLite answered when it could not do what it was asked.
+/// An error reported by SQLite, or by this library where a database or its file is not what it must be.
 ///
-/// It prints the answer and the statement, never the values that were bound to the statement. Of a damaged row it prints
-/// which one it is, never the value that makes no sense.
+/// It prints the result code, the message and the SQL text, never a value bound to the statement. For a damaged row it
+/// names the row, never the malformed value.
 public struct DatabaseError: Error, Hashable, Sendable {
-    /// The extended result code, such as 2067 for `SQLITE_CONSTRAINT_UNIQUE`: <https://sqlite.org/rescode.html>.
-    public let extendedResultCode: Int32
-    /// SQLite's explanation in English.
+    /// The kind of error, as specific as SQLite knows it. Compare it with a `switch` or `~=`:
+    ///
+    /// ```swift
+    /// catch let error as DatabaseError where .busy ~= error.resultCode
+    /// ```
+    public let resultCode: ResultCode
+    /// What went wrong, in English.
     public let message: String
-    /// The SQL text with its `?` in place, or `nil` when no statement was at fault.
+    /// The SQL text with its parameters in place of values; `nil` when no statement was involved.
     public let sql: String?
 
-    /// The primary result code, such as 19 for `SQLITE_CONSTRAINT`: the low byte of the extended one.
-    public var resultCode: Int32 { extendedResultCode & 0xff }
+    /// Creates an error, in a test for instance.
+    public init(resultCode: ResultCode, message: String, sql: String? = nil) {
+        self.resultCode = resultCode
+        self.message = message
+        self.sql = sql
+    }
 }
 
 extension DatabaseError: CustomStringConvertible, LocalizedError {
+    /// `SQLite error 5: database is locked`, and the SQL text if there is one.
     public var description: String {
-        "SQLite error \(extendedResultCode): \(message)" + (sql.map { " - while executing `\($0)`" } ?? "")
+        "SQLite error \(resultCode.rawValue): \(message)" + (sql.map { " - while executing `\($0)`" } ?? "")
     }
 
     public var errorDescription: String? { description }
 }
 
 extension DatabaseError {
+    /// A result code of SQLite: <https://sqlite.org/rescode.html>.
+    ///
+    /// A primary code matches itself and its extended codes: `.constraint ~= code` for `SQLITE_CONSTRAINT_UNIQUE` too.
+    /// `==` compares the exact code.
+    public struct ResultCode: RawRepresentable, Hashable, Sendable {
+        /// The number that SQLite uses.
+        public let rawValue: Int32
+
+        public init(rawValue: Int32) { self.rawValue = rawValue }
+
+        /// `SQLITE_ERROR`: SQL that SQLite cannot run.
+        public static let error = ResultCode(rawValue: SQLITE_ERROR)
+        /// `SQLITE_BUSY`: another connection held a lock for longer than a call waits.
+        public static let busy = ResultCode(rawValue: SQLITE_BUSY)
+        /// `SQLITE_NOMEM`: out of memory.
+        public static let outOfMemory = ResultCode(rawValue: SQLITE_NOMEM)
+        /// `SQLITE_READONLY`: the file may not be written to.
+        public static let readOnly = ResultCode(rawValue: SQLITE_READONLY)
+        /// `SQLITE_IOERR`: the disk reported an error.
+        public static let ioError = ResultCode(rawValue: SQLITE_IOERR)
+        /// `SQLITE_CORRUPT`: the file, or a row in it, is damaged.
+        public static let corrupt = ResultCode(rawValue: SQLITE_CORRUPT)
+        /// `SQLITE_FULL`: the disk is full.
+        public static let full = ResultCode(rawValue: SQLITE_FULL)
+        /// `SQLITE_CANTOPEN`: the file cannot be opened or created, or is not one for this library.
+        public static let cannotOpen = ResultCode(rawValue: SQLITE_CANTOPEN)
+        /// `SQLITE_PROTOCOL`: another connection is in the middle of opening the write-ahead log.
+        public static let lockingProtocol = ResultCode(rawValue: SQLITE_PROTOCOL)
+        /// `SQLITE_TOOBIG`: a text is longer than SQLite's limit.
+        public static let tooBig = ResultCode(rawValue: SQLITE_TOOBIG)
+        /// `SQLITE_CONSTRAINT`: a constraint of the schema was violated.
+        public static let constraint = ResultCode(rawValue: SQLITE_CONSTRAINT)
+        /// `SQLITE_MISUSE`: the manager cannot be used any more: it was closed, its file was moved, or its process forked.
+        public static let misuse = ResultCode(rawValue: SQLITE_MISUSE)
+        /// `SQLITE_NOTADB`: the file is not an SQLite database.
+        public static let notADatabase = ResultCode(rawValue: SQLITE_NOTADB)
+
+        /// The primary code of this one: its low byte.
+        public var primary: ResultCode { ResultCode(rawValue: rawValue & 0xff) }
+
+        public static func ~= (pattern: ResultCode, code: ResultCode) -> Bool {
+            pattern == code || pattern == code.primary
+        }
+
+        // The importer cannot read these macros: https://sqlite.org/rescode.html#extrc
+        static let checkConstraint = ResultCode(rawValue: SQLITE_CONSTRAINT | 1 << 8)
+        static let triggerConstraint = ResultCode(rawValue: SQLITE_CONSTRAINT | 7 << 8)
+    }
+
     /// The error behind the result code that a call on `connection` has just returned.
     ///
-    /// `sqlite3_errmsg`
-    init(_ extendedResultCode: Int32, on connection: OpaquePointer?, sql: String? = nil) {
-        self.extendedResultCode = extendedResultCode
-        self.message = String(cString: sqlite3_errmsg(connection))
-        self.sql = sql
+    /// The corresponding C function is `sqlite3_errmsg`.
+    init(_ code: Int32, on connection: OpaquePointer?, sql: String? = nil) {
+        self.init(
+            resultCode: ResultCode(rawValue: code),
+            message: String(cString: sqlite3_errmsg(connection)),
+            sql: sql
+        )
     }
 
-    /// An error of ours, in the terms of SQLite.
-    init(_ extendedResultCode: Int32, message: String, sql: String? = nil) {
-        self.extendedResultCode = extendedResultCode
-        self.message = message
-        self.sql = sql
+    /// The same error with more words around its message.
+    func explained(_ explain: (String) -> String) -> DatabaseError {
+        DatabaseError(resultCode: resultCode, message: explain(message), sql: sql)
     }
 
-    /// The same error, when it came while the file at `path` was opened.
-    func opening(_ path: String) -> DatabaseError {
-        DatabaseError(extendedResultCode, message: "cannot open \(path): \(message)", sql: sql)
-    }
-
-    var isBusy: Bool { resultCode == SQLITE_BUSY }
-
-    // The importer cannot read these macros: https://sqlite.org/rescode.html#extrc
-    private static let checkViolation = SQLITE_CONSTRAINT | 1 << 8
-    private static let triggerViolation = SQLITE_CONSTRAINT | 7 << 8
-    private static let uniqueViolation = SQLITE_CONSTRAINT | 8 << 8
-
-    var isUniqueViolation: Bool { extendedResultCode == Self.uniqueViolation }
-
-    /// The sentence of the schema's rule that was broken: a CHECK constraint's name, or what a trigger raised.
-    var brokenRule: String? {
-        switch extendedResultCode {
-        case Self.checkViolation: String(message.trimmingPrefix("CHECK constraint failed: "))
-        case Self.triggerViolation: message
-        default: nil
-        }
+    /// The rule of the schema that was broken: the name of a CHECK constraint or what a trigger raised, split at the
+    /// first colon.
+    var brokenRule: (code: String, sentence: String)? {
+        guard resultCode == .checkConstraint || resultCode == .triggerConstraint else { return nil }
+        // By bytes, which is much faster than by characters.
+        let frame = resultCode == .checkConstraint ? "CHECK constraint failed: " : ""
+        let name = message.utf8.dropFirst(frame.utf8.count)
+        guard let colon = name.firstIndex(of: UInt8(ascii: ":")) else { return nil }
+        return (String(Substring(name[..<colon])), String(Substring(name[colon...].dropFirst(2))))
     }
 }

@@ -1,140 +1,189 @@
 import Foundation
 import WhatsAppSessionsSQLite
 
-/// A prepared statement: compiled once, then run again and again with other values.
+/// A prepared statement. Each method binds, runs, reads and resets in one call, so nothing is left under way or bound.
 ///
-/// Parameters count from 1 and columns from 0, as in SQLite.
-struct Statement: ~Copyable {
-    private let handle: OpaquePointer?
+/// Its connection owns it.
+struct Statement {
+    fileprivate let handle: OpaquePointer
 
-    init(handle: OpaquePointer?) {
+    init(handle: OpaquePointer) {
         self.handle = handle
     }
 
-    deinit {
-        sqlite3_finalize(handle)
+    /// Runs a statement that has no rows.
+    ///
+    /// - Parameter key: The text of the first parameter, if any; SQLite reads it in place instead of copying it.
+    func execute(_ key: String? = nil, bind: (Parameters) throws -> Void = { _ in }) throws {
+        try run(key, bind) { _ = try step() }
     }
 
-    /// Runs the statement once: `body` sets its parameters, those left out are NULL, steps, and reads the rows.
-    /// Afterwards it is reset and nothing stays bound, whether `body` succeeded or not.
-    @discardableResult
-    func run<Value>(_ body: (borrowing Statement) throws -> Value) throws -> Value {
+    /// Runs the statement up to its first row, and reads that; `nil` when there is none.
+    func first<Value>(
+        _ key: String? = nil,
+        bind: (Parameters) throws -> Void = { _ in },
+        read: (Row) throws -> Value
+    ) throws -> Value? {
+        try run(key, bind) { try step() ? read(Row(handle: handle)) : nil }
+    }
+
+    /// Runs a statement that has one row whatever the database holds, and reads it.
+    func only<Value>(read: (Row) throws -> Value) throws -> Value {
+        guard let value = try first(read: read) else {
+            throw DatabaseError(resultCode: .error, message: "no row", sql: sql(handle))
+        }
+        return value
+    }
+
+    /// Runs the statement to its end, and reads every row.
+    func all<Value>(
+        bind: (Parameters) throws -> Void = { _ in },
+        read: (Row) throws -> Value
+    ) throws -> [Value] {
+        try run(nil, bind) {
+            var values: [Value] = []
+            while try step() { try values.append(read(Row(handle: handle))) }
+            return values
+        }
+    }
+
+    @inline(__always)
+    private func run<Value>(
+        _ key: String?,
+        _ bind: (Parameters) throws -> Void,
+        _ body: () throws -> Value
+    ) throws -> Value {
         defer {
-            reset()
+            sqlite3_reset(handle)
             sqlite3_clear_bindings(handle)
         }
-        return try body(self)
-    }
-
-    /// Runs the statement with this text as its first parameter. SQLite reads it where it is, without a copy of its own
-    /// (`SQLITE_STATIC`, a NULL destructor), since it stays there for the run.
-    @discardableResult
-    func run<Value>(_ text: String, _ body: (borrowing Statement) throws -> Value) throws -> Value {
-        var text = text
-        return try text.withUTF8 { bytes in
-            try run { statement in
-                try bytes.withMemoryRebound(to: CChar.self) { characters in
-                    let count = UInt64(characters.count)
-                    try check(sqlite3_bind_text64(handle, 1, characters.baseAddress, count, nil, UInt8(SQLITE_UTF8)))
-                }
-                return try body(statement)
-            }
+        let parameters = Parameters(handle: handle)
+        guard var key else {
+            try bind(parameters)
+            return try body()
+        }
+        return try key.withUTF8 { bytes in
+            try parameters.bind(bytes, at: 1, nil)
+            try bind(parameters)
+            return try body()
         }
     }
 
-    /// Ends a run that was not done; SQLite is content when there is none.
+    /// Goes to the next row; `false` when there is none left.
     ///
-    /// `sqlite3_reset`
-    func reset() {
-        sqlite3_reset(handle)
+    /// The corresponding C function is `sqlite3_step`.
+    private func step() throws -> Bool {
+        switch sqlite3_step(handle) {
+        case SQLITE_ROW: return true
+        case SQLITE_DONE: return false
+        case let code: throw DatabaseError(code, statement: handle)
+        }
     }
+}
 
-    /// Goes on to the next row; `false` when there is none, and all is done.
-    ///
-    /// `sqlite3_step`
-    @discardableResult
-    func step() throws -> Bool {
-        let code = sqlite3_step(handle)
-        guard code == SQLITE_ROW || code == SQLITE_DONE else { throw error(code) }
-        return code == SQLITE_ROW
-    }
+/// The parameters of a statement, by name. Those that are not bound are NULL.
+struct Parameters {
+    fileprivate let handle: OpaquePointer
 
-    /// Binds every byte of the text, a NUL among them. SQLite owns the copy and frees it; to let SQLite make it
-    /// (`SQLITE_TRANSIENT`) goes through an allocator that counts, and made an update up to a tenth slower.
-    ///
-    /// `sqlite3_bind_text64`
-    func bind(_ text: String?, at index: Int32) throws {
+    /// Binds every byte of the text, a NUL among them; SQLite keeps a copy.
+    func bind(_ text: String?, to name: StaticString) throws {
         guard var text else { return }
-        let code = text.withUTF8 { bytes in
-            let copy = malloc(bytes.count + 1)!.assumingMemoryBound(to: CChar.self)
-            memcpy(copy, bytes.baseAddress!, bytes.count)
-            return sqlite3_bind_text64(handle, index, copy, UInt64(bytes.count), free, UInt8(SQLITE_UTF8))
-        }
-        try check(code)
+        // `SQLITE_TRANSIENT`, a macro that the importer cannot read.
+        let copies = unsafeBitCast(-1, to: sqlite3_destructor_type.self)
+        try text.withUTF8 { try bind($0, at: index(name), copies) }
     }
 
-    /// `sqlite3_bind_int64`
-    func bind(_ integer: Int64?, at index: Int32) throws {
+    func bind(_ integer: Int64?, to name: StaticString) throws {
         guard let integer else { return }
-        try check(sqlite3_bind_int64(handle, index, integer))
+        try check(sqlite3_bind_int64(handle, index(name), integer))
     }
 
-    func bind(_ flag: Bool, at index: Int32) throws {
-        try bind(flag ? 1 : 0, at: index)
+    func bind(_ flag: Bool, to name: StaticString) throws {
+        try bind(flag ? 1 : 0, to: name)
+    }
+
+    /// Binds the value in a column of another statement's row.
+    ///
+    /// The corresponding C function is `sqlite3_bind_value`.
+    func bind(_ column: Int32, of row: Row, to name: StaticString) throws {
+        try check(sqlite3_bind_value(handle, index(name), sqlite3_column_value(row.handle, column)))
+    }
+
+    /// An empty text may have no address, and SQLite takes a missing address for NULL.
+    ///
+    /// The corresponding C function is `sqlite3_bind_text64`.
+    func bind(
+        _ bytes: UnsafeBufferPointer<UInt8>,
+        at index: Int32,
+        _ destructor: sqlite3_destructor_type?
+    ) throws {
+        let start = UnsafeRawPointer(bytes.baseAddress ?? emptyText).assumingMemoryBound(to: CChar.self)
+        try check(
+            sqlite3_bind_text64(handle, index, start, UInt64(bytes.count), destructor, UInt8(SQLITE_UTF8))
+        )
+    }
+
+    private var emptyText: UnsafePointer<UInt8> { ("" as StaticString).utf8Start }
+
+    private func index(_ name: StaticString) -> Int32 {
+        sqlite3_bind_parameter_index(
+            handle,
+            UnsafeRawPointer(name.utf8Start).assumingMemoryBound(to: CChar.self)
+        )
     }
 
     private func check(_ code: Int32) throws {
-        guard code == SQLITE_OK else { throw error(code) }
+        guard code == SQLITE_OK else { throw DatabaseError(code, statement: handle) }
     }
-
-    private func error(_ code: Int32) -> DatabaseError {
-        DatabaseError(code, on: sqlite3_db_handle(handle), sql: sql)
-    }
-
-    /// The text that was prepared, without bound values.
-    private var sql: String { String(cString: sqlite3_sql(handle)) }
 }
 
-// A STRICT table holds no value of another type, but a damaged file or a hand with the checks off does, so each is
-// looked at again: https://sqlite.org/stricttables.html
-// Through its `sqlite3_value`, since each `sqlite3_column_` function looks the column up anew. No other thread may use the
-// connection meanwhile, and none does: https://sqlite.org/c3ref/column_blob.html
-extension Statement {
-    /// The text in a column; throws when it is something else, or not valid UTF-8.
+/// The row that a statement has reached, by column, counted from 0.
+///
+/// A STRICT table holds no value of another type, but a damaged file does, and so does one that was edited with the checks
+/// off; so every value is checked: <https://sqlite.org/stricttables.html>. Values are read through `sqlite3_value`, because
+/// each `sqlite3_column_` function looks the column up again.
+struct Row {
+    fileprivate let handle: OpaquePointer
+
+    /// The text in a column; throws when it is anything else, or not valid UTF-8.
     ///
-    /// `sqlite3_value_text`
+    /// The corresponding C function is `sqlite3_value_text`.
     func text(_ column: Int32) throws -> String {
         guard let text = try textIfPresent(column) else { throw malformed(column) }
         return text
     }
 
-    /// The same, where a column may be NULL.
+    /// The same for a column that may be NULL.
     func textIfPresent(_ column: Int32) throws -> String? {
         let value = sqlite3_column_value(handle, column)
         let type = sqlite3_value_type(value)
         guard type != SQLITE_NULL else { return nil }
-        guard type == SQLITE_TEXT, let start = sqlite3_value_text(value) else { throw malformed(column) }
+        guard type == SQLITE_TEXT else { throw malformed(column) }
+        guard let start = sqlite3_value_text(value) else {
+            throw DatabaseError(resultCode: .outOfMemory, message: "out of memory", sql: sql(handle))
+        }
         let count = Int(sqlite3_value_bytes(value))
-        // The quick way ends at a NUL, which a text may have; then the slow one takes every byte.
+        // The fast way stops at a NUL, which a text may contain; then the slow one takes every byte.
         if let text = String(validatingCString: UnsafeRawPointer(start).assumingMemoryBound(to: CChar.self)),
             text.utf8.count == count
         {
             return text
         }
-        let bytes = UnsafeBufferPointer(start: start, count: count)
-        guard let text = String(validating: bytes, as: UTF8.self) else { throw malformed(column) }
+        guard let text = String(validating: UnsafeBufferPointer(start: start, count: count), as: UTF8.self) else {
+            throw malformed(column)
+        }
         return text
     }
 
-    /// The integer in a column; throws when it is something else.
+    /// The integer in a column; throws when it is anything else.
     ///
-    /// `sqlite3_value_int64`
+    /// The corresponding C function is `sqlite3_value_int64`.
     func integer(_ column: Int32) throws -> Int64 {
         guard let integer = try integerIfPresent(column) else { throw malformed(column) }
         return integer
     }
 
-    /// The same, where a column may be NULL.
+    /// The same for a column that may be NULL.
     func integerIfPresent(_ column: Int32) throws -> Int64? {
         let value = sqlite3_column_value(handle, column)
         let type = sqlite3_value_type(value)
@@ -143,20 +192,18 @@ extension Statement {
         return sqlite3_value_int64(value)
     }
 
-    /// The error for a value that makes no sense. It names the row by its first column, and keeps the value to itself.
+    /// The error for a value that makes no sense. It names the column, never the value.
     func malformed(_ column: Int32) -> DatabaseError {
-        let key = String(decoding: bytes(0), as: UTF8.self)
-        return DatabaseError(
-            SQLITE_CORRUPT,
-            message: "malformed \(name(column)) in the row with the \(name(0)) \(key)",
-            sql: sql
-        )
+        let name = String(cString: sqlite3_column_name(handle, column))
+        return DatabaseError(resultCode: .corrupt, message: "malformed \(name)", sql: sql(handle))
     }
-
-    private func bytes(_ column: Int32) -> UnsafeBufferPointer<UInt8> {
-        let start = sqlite3_column_text(handle, column)
-        return UnsafeBufferPointer(start: start, count: Int(sqlite3_column_bytes(handle, column)))
-    }
-
-    private func name(_ column: Int32) -> String { String(cString: sqlite3_column_name(handle, column)) }
 }
+
+extension DatabaseError {
+    fileprivate init(_ code: Int32, statement: OpaquePointer) {
+        self.init(code, on: sqlite3_db_handle(statement), sql: WhatsAppSessions.sql(statement))
+    }
+}
+
+/// The text of a statement, without bound values.
+private func sql(_ statement: OpaquePointer) -> String { String(cString: sqlite3_sql(statement)) }

@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct MigrationTests {
     @Test func `the list in Swift is the folder migrations, in the order of its numbers`() throws {
-        let folder = URL(filePath: #filePath).appending(path: "../../../migrations").standardized
+        let folder = URL(filePath: #filePath).appending(path: "../../../../migrations").standardized
         let names = try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted()
         #expect(!names.isEmpty)
         for (index, name) in names.enumerated() {
@@ -18,12 +18,51 @@ import Testing
         )
     }
 
+    @Test func `no released script was edited or removed`() throws {
+        let tests = URL(filePath: #filePath).deletingLastPathComponent()
+        let current = tests.appending(path: "../../../migrations").standardized
+        #expect(
+            try changes(since: tests.appending(path: "../Fixtures/released-migrations").standardized, current) == []
+        )
+
+        // The look itself.
+        let (released, edited) = (TemporaryFolder(), TemporaryFolder())
+        for name in ["0001_a.sql", "0002_b.sql", "0003_c.sql"] {
+            try Data(name.utf8).write(to: URL(filePath: released.path + "/" + name))
+        }
+        for (name, text) in [("0001_a.sql", "0001_a.sql"), ("0002_b.sql", "edited"), ("0004_d.sql", "new")] {
+            try Data(text.utf8).write(to: URL(filePath: edited.path + "/" + name))
+        }
+        #expect(
+            try changes(since: URL(filePath: released.path), URL(filePath: edited.path)) == [
+                "0002_b.sql", "0003_c.sql",
+            ]
+        )
+    }
+
+    /// The released scripts that are not in the current folder as they were. Before the first release there are none.
+    private func changes(since released: URL, _ current: URL) throws -> [String] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: released.path)) ?? []
+        return try names.sorted().filter { name in
+            let text = try Data(contentsOf: released.appending(path: name))
+            return FileManager.default.contents(atPath: current.appending(path: name).path) != text
+        }
+    }
+
+    @Test func `a database carries the mark WSes`() throws {
+        let mark = try SessionManager().withConnection { try $0.pragma("application_id") }
+        #expect(Int(mark) == 0x5753_6573)
+    }
+
     @Test func `a new manager has run them all`() throws {
-        #expect(try version(SessionManager().table) == Schema.sessions.migrations.count)
+        #expect(
+            try SessionManager().withConnection { try $0.pragma("user_version") }
+                == "\(Schema.sessions.migrations.count)"
+        )
     }
 
     @Test func `only those that have not run are run, each once`() throws {
-        let connection = try Connection.open(":memory:")
+        let connection = try Connection.openInMemory()
         try connection.migrate(to: schema(1))
         #expect(try columns(connection) == 1)
         try connection.migrate(to: schema(3))
@@ -32,7 +71,7 @@ import Testing
     }
 
     @Test func `one that fails takes back those before it, and the version`() throws {
-        let connection = try Connection.open(":memory:")
+        let connection = try Connection.openInMemory()
         try connection.migrate(to: schema(1))
         let error = #expect(throws: DatabaseError.self) {
             try connection.migrate(to: schema(2, then: "CREATE TABLE x ("))
@@ -44,15 +83,17 @@ import Testing
     }
 
     @Test func `a database that is newer than the library is refused`() throws {
-        let connection = try Connection.open(":memory:")
+        let connection = try Connection.openInMemory()
         try connection.migrate(to: schema(3))
         let error = #expect(throws: DatabaseError.self) { try connection.migrate(to: schema(2)) }
-        #expect(error?.description == "SQLite error 14: the schema version is 3, and this library knows those up to 2")
+        #expect(
+            error?.description == "SQLite error 14: the schema version is 3, and this library knows versions up to 2"
+        )
         #expect(try columns(connection) == 3)
     }
 
     @Test func `a damaged version is refused`() throws {
-        let connection = try Connection.open(":memory:")
+        let connection = try Connection.openInMemory()
         try connection.migrate(to: schema(1))
         try connection.execute("PRAGMA user_version = -1")
         #expect(throws: DatabaseError.self) { try connection.migrate(to: schema(1)) }
@@ -60,15 +101,15 @@ import Testing
 
     @Test(arguments: ["CREATE TABLE theirs (a)", "PRAGMA user_version = 1", "PRAGMA application_id = 8"])
     func `a database that another program has begun is refused`(begin: String) throws {
-        let connection = try Connection.open(":memory:")
+        let connection = try Connection.openInMemory()
         try connection.execute(begin + "; CREATE TABLE theirs_too (a)")
         let error = #expect(throws: DatabaseError.self) { try connection.migrate(to: schema(1)) }
         #expect(error?.message == "the database belongs to another program")
-        #expect(try connection.integer("SELECT count(*) FROM sqlite_schema WHERE name = 't'") == 0)
+        #expect(try connection.query("SELECT count(*) FROM sqlite_schema WHERE name = 't'") == "0")
     }
 
     @Test func `the tables of Litestream do not make a new database another program's`() throws {
-        let connection = try Connection.open(":memory:")
+        let connection = try Connection.openInMemory()
         try connection.execute("CREATE TABLE _litestream_seq (id); CREATE TABLE _litestream_lock (id)")
         try connection.migrate(to: schema(1))
         #expect(try columns(connection) == 1)
@@ -81,11 +122,7 @@ import Testing
         return Schema(applicationID: 7, migrations: scripts.map { Array($0.utf8) })
     }
 
-    private func columns(_ connection: borrowing Connection) throws -> Int {
-        try connection.integer("SELECT count(*) FROM pragma_table_info('t')")
-    }
-
-    private func version(_ table: Lock<SessionTable>) throws -> Int {
-        try table.withLock { try $0.connection.integer("PRAGMA user_version") }
+    private func columns(_ connection: Connection) throws -> Int? {
+        try connection.query("SELECT count(*) FROM pragma_table_info('t')").flatMap(Int.init)
     }
 }

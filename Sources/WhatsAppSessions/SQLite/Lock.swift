@@ -2,12 +2,11 @@ import Foundation
 
 /// A value that one thread at a time may use.
 ///
-/// `NSLock` rather than `Synchronization.Mutex`: on Linux the latter is a futex that the thread sanitizer cannot see, so
-/// correct code is flagged, and a lock that can be checked is worth more than the nanoseconds between them.
-/// `@unchecked` because the compiler cannot know that `value` is only reached while `lock` is held; it is, here.
+/// `NSLock` rather than `Synchronization.Mutex`, which on Linux is a futex: the thread sanitizer cannot see it and
+/// reports correct code. `@unchecked` because the compiler cannot know that `value` is only reached under `lock`.
 final class Lock<Value: ~Copyable>: @unchecked Sendable {
     private let lock = NSLock()
-    // A pointer, since access to a stored property is checked at run time for what the lock excludes already.
+    // A pointer, because Swift checks exclusive access to a stored property at run time, and the lock already excludes.
     private let value: UnsafeMutablePointer<Value>
 
     init(_ value: consuming sending Value) {

@@ -1,0 +1,148 @@
+import Foundation
+import WhatsAppSessionsSQLite
+
+/// A database's file on the disk: its path, and what must be true before SQLite may open it.
+///
+/// No descriptor of a database in use is ever opened and closed here: `close` would drop the locks that SQLite holds for
+/// other connections of this process (<https://sqlite.org/howtocorrupt.html>, section 2.2).
+struct DatabaseFile: Sendable {
+    /// Absolute, with every link among its folders resolved. So SQLite never takes it for anything else: `:memory:`, or a
+    /// `file:` URI whose options could turn off locks (<https://sqlite.org/uri.html>).
+    let path: String
+    let folder: String
+    var log: String { path + "-wal" }
+
+    /// - Throws: ``DatabaseError`` when the path names no file, is too long, or its folder cannot be reached.
+    init(_ path: String) throws {
+        // By bytes: to Swift a slash followed by a combining accent is one character, and not a slash.
+        let start = path.utf8.lastIndex(of: UInt8(ascii: "/")).map(path.utf8.index(after:)) ?? path.startIndex
+        let name = path[start...]
+        guard !name.isEmpty, !path.utf8.contains(0) else {
+            throw DatabaseError(resultCode: .cannotOpen, message: "the path names no file")
+        }
+        let parent = start == path.startIndex ? "." : String(path[..<start])
+        var resolved = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
+        try systemCall(path) { realpath(parent, &resolved) == nil ? -1 : 0 }
+        folder = resolved.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+        self.path = folder + (folder == "/" ? "" : "/") + name
+        // SQLite appends `-journal`, and takes 512 bytes with it.
+        let limit = 512 - 8
+        guard self.path.utf8.count <= limit, name.utf8.count + 8 <= NAME_MAX else {
+            throw DatabaseError(
+                resultCode: .cannotOpen,
+                message: """
+                    the path is too long: SQLite takes \(limit) bytes, here \(self.path.utf8.count), \
+                    and \(Int(NAME_MAX) - 8) in the name, here \(name.utf8.count)
+                    """
+            )
+        }
+    }
+
+    /// One at a time in this process, since `close` would drop the locks of a manager that opened the file meanwhile.
+    private static let creation = Lock<Void>(())
+
+    /// Creates the file, empty and readable by its owner only, unless there is one; checks it otherwise.
+    func createIfMissing() throws {
+        try Self.creation.withLock { _ in
+            // The log first: another process that creates both right now makes the file first.
+            let hasLog = fileStatus(log)?.st_size ?? 0 > 0
+            let status = fileStatus(path)
+            if let status { try requireOrdinary(path, status) }
+            for name in [log, path + "-shm", path + "-journal"] {
+                if let status = fileStatus(name) { try requireOrdinary(name, status) }
+            }
+            // SQLite would delete a log whose file is missing or empty.
+            guard !hasLog || status?.st_size ?? 0 > 0 else {
+                throw Self.refusal("there is a log, \(log), but not the file it belongs to: move that back first")
+            }
+            // SQLite would overwrite a file that is shorter than its smallest database.
+            guard status.map({ $0.st_size == 0 || $0.st_size >= 512 }) ?? true else {
+                throw DatabaseError(resultCode: .notADatabase, message: "cannot open \(path): file is not a database")
+            }
+            if status == nil { try create() }
+        }
+    }
+
+    func create() throws {
+        // The folder first, so that nothing is left behind where it cannot be synced.
+        let folderDescriptor = try systemCall(folder) { open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
+        defer { close(folderDescriptor) }
+        let descriptor: Int32
+        do {
+            descriptor = try systemCall(path) {
+                open(path, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0o600)
+            }
+        } catch {
+            // Another process was faster.
+            guard let status = fileStatus(path) else { throw error }
+            return try requireOrdinary(path, status)
+        }
+        defer { close(descriptor) }
+        // Whatever the umask.
+        try systemCall(path) { fchmod(descriptor, 0o600) }
+        try sync(folderDescriptor, folder)
+    }
+
+    /// Refuses what is not a plain file with one name. A file has one log by name, so under two names it would have two.
+    private func requireOrdinary(_ name: String, _ status: stat) throws {
+        guard status.st_mode & S_IFMT == S_IFREG else { throw Self.refusal("\(name) is not a regular file") }
+        guard status.st_nlink == 1 else {
+            throw Self.refusal(
+                "\(name) has \(status.st_nlink) names (hard links), and SQLite keeps a log for each: remove the others"
+            )
+        }
+        try Self.requireNoMount(name)
+    }
+
+    static func requireNoMount(_ name: String) throws {
+        guard !isMountPoint(name, in: FileManager.default.contents(atPath: "/proc/self/mountinfo")) else {
+            throw refusal("\(name) is mounted by itself, which leaves its log outside: mount its folder instead")
+        }
+    }
+
+    /// Whether a file is mounted at this path, as `docker run -v file:file` does. Linux lists the mounts, with the path as
+    /// the fifth field; elsewhere there is no such list.
+    static func isMountPoint(_ name: String, in mounts: Data?) -> Bool {
+        guard let mounts else { return false }
+        var escaped = name
+        for (character, code) in [("\\", "\\134"), (" ", "\\040"), ("\t", "\\011"), ("\n", "\\012")] {
+            escaped = escaped.replacing(character, with: code)
+        }
+        return mounts.split(separator: UInt8(ascii: "\n")).contains { line in
+            line.split(separator: UInt8(ascii: " ")).dropFirst(4).first?.elementsEqual(escaped.utf8) == true
+        }
+    }
+
+    private static func refusal(_ message: String) -> DatabaseError {
+        DatabaseError(resultCode: .cannotOpen, message: message)
+    }
+
+    /// Removes group and other permissions from the file and its log; adds none, and changes nothing through a link.
+    func restrict() throws {
+        for name in [path, log, path + "-shm"] {
+            guard let status = fileStatus(name), status.st_mode & S_IFMT == S_IFREG, status.st_mode & 0o177 != 0 else {
+                continue
+            }
+            try systemCall(name) { fchmodat(AT_FDCWD, name, status.st_mode & 0o600, AT_SYMLINK_NOFOLLOW) }
+        }
+    }
+}
+
+extension DatabaseFile {
+    /// Which files have the names of the database and its log, by device and inode.
+    struct Identity: Equatable, Sendable {
+        private let numbers: [UInt64]
+
+        fileprivate init(_ database: DatabaseFile) {
+            let (file, log) = (
+                whatsapp_sessions_get_file_id(database.path), whatsapp_sessions_get_file_id(database.log)
+            )
+            numbers = [file.device, file.inode, log.device, log.inode]
+        }
+    }
+
+    var identity: Identity { Identity(self) }
+
+    /// The length of the log in bytes.
+    var logSize: Int { Int(fileStatus(log)?.st_size ?? 0) }
+}

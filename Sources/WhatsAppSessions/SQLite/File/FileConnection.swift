@@ -1,0 +1,146 @@
+import Foundation
+import WhatsAppSessionsSQLite
+
+/// A connection to a database in a file, with a write-ahead log: <https://sqlite.org/wal.html>.
+final class FileConnection {
+    let connection: Connection
+    let file: DatabaseFile
+    /// Until when to wait for a lock that another connection holds.
+    private(set) var deadline = ContinuousClock.now
+    /// How many pages of the log are in use, after the last commit or upkeep.
+    var logPages = 0
+
+    /// Opens the file. A reader can be used at once; a writer is prepared first.
+    init(_ file: DatabaseFile, isReader: Bool = false, flags: Int32 = SQLITE_OPEN_READWRITE) throws {
+        self.file = file
+        do {
+            connection = try Connection.open(file.path, flags: flags | SQLITE_OPEN_NOFOLLOW)
+        } catch let error as DatabaseError {
+            throw error.explained { "cannot open \(file.path): \($0)" }
+        }
+        installHandlers()
+        set(SQLITE_DBCONFIG_DEFENSIVE, true)
+        set(SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)
+        set(SQLITE_DBCONFIG_DQS_DML, false)
+        set(SQLITE_DBCONFIG_DQS_DDL, false)
+        setDeletesLogAtEnd(false)
+        if isReader { try connection.execute(Self.settings) }
+    }
+
+    /// Makes the file a database with this schema and a write-ahead log, if it is not one yet. Nothing is written to a
+    /// file that belongs to another program.
+    func prepare(_ schema: Schema, deadline: ContinuousClock.Instant) throws {
+        do {
+            try wait(until: deadline) { connection in
+                _ = try connection.version(of: schema)
+                // SQLite opens a file that it may not write to for reading, and says so only at the first change.
+                guard sqlite3_db_readonly(connection.handle, "main") == 0 else {
+                    throw DatabaseError(resultCode: .readOnly, message: "the file is read-only")
+                }
+                try file.restrict()
+                try connection.execute(Self.settings)
+                try useWriteAheadLog()
+                try connection.migrate(to: schema)
+                try connection.requireObjects(of: schema)
+            }
+        } catch let error as DatabaseError {
+            throw error.explained { "cannot open \(file.path): \($0)" }
+        }
+    }
+
+    /// A call that returned is on disk (`synchronous`), and what was dropped is overwritten in the file (`secure_delete`).
+    ///
+    /// EXTRA is FULL once there is a write-ahead log. Before, while the file is being created, it also waits until the
+    /// rollback journal is gone for good, which would come back after a power loss and undo the file. Temporary tables
+    /// stay in memory, since they may hold codes. The last two settings matter
+    /// on macOS.
+    private static let settings = """
+        PRAGMA synchronous = EXTRA;
+        PRAGMA secure_delete = ON;
+        PRAGMA temp_store = MEMORY;
+        PRAGMA cell_size_check = ON;
+        PRAGMA mmap_size = 0;
+        PRAGMA fullfsync = ON;
+        PRAGMA checkpoint_fullfsync = ON;
+        """
+
+    /// Whether SQLite, when this is the last connection, moves the log into the file and deletes it by name.
+    func setDeletesLogAtEnd(_ deletes: Bool) {
+        set(SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !deletes)
+    }
+
+    /// The corresponding C function is `sqlite3_db_config`.
+    private func set(_ option: Int32, _ value: Bool) {
+        _ = whatsapp_sessions_db_config(connection.handle, option, value ? 1 : 0)
+    }
+
+    /// `PRAGMA journal_mode` answers with the mode that SQLite could set.
+    func useWriteAheadLog(of schema: String = "main") throws {
+        let mode = try connection.prepare("PRAGMA \(schema).journal_mode = WAL").only { try $0.text(0) }
+        guard mode == "wal" else {
+            throw DatabaseError(
+                resultCode: .cannotOpen,
+                message: "no write-ahead log is possible here (the journal mode stays \(mode)), as on a network drive"
+            )
+        }
+    }
+
+    /// Runs `body`, waiting for the locks of other connections until `deadline`. It is run again after an error that only
+    /// says "not now", so it must have changed nothing by then.
+    ///
+    /// Some of these errors never ask the busy handler: `PRAGMA journal_mode` beside a writer, and "locking protocol"
+    /// while another process opens the log.
+    func wait<Value>(
+        until deadline: ContinuousClock.Instant,
+        _ body: (Connection) throws -> Value
+    ) throws -> Value {
+        self.deadline = deadline
+        while true {
+            do {
+                return try body(connection)
+            } catch let error as DatabaseError
+                where (.busy ~= error.resultCode || .lockingProtocol ~= error.resultCode) && .now < deadline
+            {
+                Self.pause()
+            }
+        }
+    }
+}
+
+extension FileConnection {
+    /// Has SQLite ask this connection how long to wait, and tell it how long the log is instead of making checkpoints of
+    /// its own: <https://sqlite.org/c3ref/wal_hook.html>.
+    ///
+    /// SQLite's own busy handler sleeps ever longer between two polls, up to 100 ms, so whoever has waited longest polls
+    /// least often and starves among busy writers. Here everyone polls equally often, at random moments. A deadline,
+    /// because signals cut sleeps short, and a count of polls would run out.
+    ///
+    /// The corresponding C functions are `sqlite3_busy_handler` and `sqlite3_wal_hook`.
+    private func installHandlers() {
+        let this = Unmanaged.passUnretained(self).toOpaque()
+        sqlite3_busy_handler(
+            connection.handle,
+            { this, _ in
+                guard .now < Unmanaged<FileConnection>.fromOpaque(this!).takeUnretainedValue().deadline else {
+                    return 0
+                }
+                FileConnection.pause()
+                return 1
+            },
+            this
+        )
+        sqlite3_wal_hook(
+            connection.handle,
+            { this, _, _, pages in
+                Unmanaged<FileConnection>.fromOpaque(this!).takeUnretainedValue().logPages = Int(pages)
+                return SQLITE_OK
+            },
+            this
+        )
+    }
+
+    private static func pause() { usleep(pauseLength()) }
+
+    /// In microseconds.
+    static func pauseLength() -> useconds_t { .random(in: 500...1500) }
+}

@@ -1,0 +1,62 @@
+import Foundation
+import WhatsAppSessionsSQLite
+
+/// A new file that a database is copied to. It appears under its name only once it is complete and synced.
+///
+/// Until then it is `NAME.partial`. A process that is killed leaves that behind, and the next copy to the same path
+/// replaces it.
+struct FileCopy: Sendable {
+    private let file: DatabaseFile
+    private var partial: String { file.path + ".partial" }
+
+    init(to path: String) throws {
+        file = try DatabaseFile(path)
+        _ = try DatabaseFile(path + ".partial")
+    }
+
+    /// `VACUUM INTO` reads one state of the database, and takes an empty file for a new one:
+    /// <https://sqlite.org/lang_vacuum.html>.
+    func write(from connection: Connection) throws {
+        let folder = try systemCall(file.folder) { open(file.folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
+        defer { close(folder) }
+        let descriptor = try claimPartial()
+        defer { close(descriptor) }
+        do {
+            guard fileStatus(file.path) == nil else {
+                throw DatabaseError(resultCode: .cannotOpen, message: "\(file.path) exists already")
+            }
+            try connection.prepared("VACUUM INTO ?1").execute(partial)
+            try sync(descriptor, partial)
+            try systemCall(file.path) { whatsapp_sessions_rename_exclusively(partial, file.path) }
+        } catch {
+            unlink(partial)
+            unlink(partial + "-journal")
+            throw error
+        }
+        try sync(folder, file.folder)
+    }
+
+    /// Opens the partial file, empty and for its owner only. Its lock is held while a copy is under way, so one that is not
+    /// locked was left behind.
+    private func claimPartial() throws -> Int32 {
+        let descriptor = try systemCall(partial) { open(partial, O_CREAT | O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0o600) }
+        do {
+            let isClaimed = flock(descriptor, LOCK_EX | LOCK_NB) == 0
+            var status = stat()
+            try systemCall(partial) { fstat(descriptor, &status) }
+            // Between opening and locking, another copy may have given it its name.
+            guard isClaimed, fileStatus(partial)?.st_ino == status.st_ino, status.st_nlink == 1 else {
+                throw DatabaseError(
+                    resultCode: .busy,
+                    message: "another backup to \(file.path) is under way"
+                )
+            }
+            try systemCall(partial) { fchmod(descriptor, 0o600) }
+            try systemCall(partial) { ftruncate(descriptor, 0) }
+            return descriptor
+        } catch {
+            close(descriptor)
+            throw error
+        }
+    }
+}

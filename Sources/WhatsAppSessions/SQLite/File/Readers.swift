@@ -1,0 +1,90 @@
+import Foundation
+
+/// The connections that only read. With a write-ahead log they see the last commit, and neither block a change nor wait for
+/// one.
+final class Readers: Sendable {
+    private enum State {
+        case unopened, closed
+        case open(FileConnection)
+    }
+
+    /// One connection, which callers use in turns, and a thread of its own for those that must not block theirs.
+    private final class Reader: Sendable {
+        let state = Lock(State.unopened)
+        let callers = Lock(0)
+        let thread = DispatchQueue(label: "whatsapp-sessions.reads")
+    }
+
+    private let file: DatabaseFile
+    private let identity: DatabaseFile.Identity
+    // A read takes microseconds: a few connections serve many threads.
+    private let readers = (0..<4).map { _ in Reader() }
+
+    init(_ file: DatabaseFile, _ identity: DatabaseFile.Identity) {
+        self.file = file
+        self.identity = identity
+    }
+
+    func read<Value: Sendable>(
+        until deadline: ContinuousClock.Instant,
+        _ body: @Sendable (Connection) throws -> Value
+    ) throws -> Value {
+        try withConnection { try $0.wait(until: deadline, body) }
+    }
+
+    func read<Value: Sendable>(
+        until deadline: ContinuousClock.Instant,
+        _ body: @escaping @Sendable (Connection) throws -> Value
+    ) async throws -> Value {
+        let reader = enter()
+        return try await withCheckedThrowingContinuation { continuation in
+            reader.thread.async {
+                defer { self.leave(reader) }
+                continuation.resume(with: Result { try self.use(reader) { try $0.wait(until: deadline, body) } })
+            }
+        }
+    }
+
+    /// Lends a connection for as long as `body` runs.
+    func withConnection<Value: Sendable>(_ body: (FileConnection) throws -> Value) throws -> Value {
+        let reader = enter()
+        defer { leave(reader) }
+        return try use(reader, body)
+    }
+
+    func close() {
+        for reader in readers { reader.state.withLock { $0 = .closed } }
+    }
+
+    /// The reader with the fewest callers.
+    private func enter() -> Reader {
+        var (chosen, fewest) = (readers[0], Int.max)
+        for reader in readers {
+            let callers = reader.callers.withLock { $0 }
+            if callers < fewest { (chosen, fewest) = (reader, callers) }
+            if callers == 0 { break }
+        }
+        chosen.callers.withLock { $0 += 1 }
+        return chosen
+    }
+
+    private func leave(_ reader: Reader) {
+        reader.callers.withLock { $0 -= 1 }
+    }
+
+    private func use<Value: Sendable>(_ reader: Reader, _ body: (FileConnection) throws -> Value) throws -> Value {
+        try reader.state.withLock { state in
+            switch state {
+            case .open(let connection): return try body(connection)
+            case .closed: throw DatabaseError.closed
+            case .unopened:
+                let connection = try FileConnection(file, isReader: true)
+                // Opens the log, which must be the one that the writer writes to.
+                _ = try connection.wait(until: .now) { try $0.prepared("PRAGMA user_version").first { _ in } }
+                guard file.identity == identity else { throw DatabaseError.moved }
+                state = .open(connection)
+                return try body(connection)
+            }
+        }
+    }
+}

@@ -1,0 +1,31 @@
+import Foundation
+
+/// Makes a system call that answers a negative number on failure; again, if a signal interrupted it.
+///
+/// - Throws: ``DatabaseError`` with the path and the system's reason.
+@discardableResult
+func systemCall(_ path: String, _ call: () -> Int32) throws -> Int32 {
+    let (result, code) = (call(), errno)
+    if result >= 0 { return result }
+    guard code == EINTR else {
+        let reason = String(cString: strerror(code))
+        throw DatabaseError(resultCode: .cannotOpen, message: "\(path): \(reason)")
+    }
+    return try systemCall(path, call)
+}
+
+/// What is at a path, without following a link; `nil` when there is nothing.
+func fileStatus(_ path: String) -> stat? {
+    var status = stat()
+    return lstat(path, &status) == 0 ? status : nil
+}
+
+/// Waits until what was written to a descriptor is on the disk.
+func sync(_ descriptor: Int32, _ path: String) throws {
+    #if canImport(Darwin)
+        // There `fsync` stops at the disk's own cache.
+        try systemCall(path) { fcntl(descriptor, F_FULLFSYNC) }
+    #else
+        try systemCall(path) { fsync(descriptor) }
+    #endif
+}

@@ -1,0 +1,62 @@
+import Foundation
+import Synchronization
+
+/// What a forked child must know about its parent.
+///
+/// `fork` copies connections and locks, held ones too, but neither the threads that hold them nor the locks on files:
+/// <https://sqlite.org/howtocorrupt.html>, section 2.6. A handler notes the fork, so that asking costs no system call.
+enum Fork {
+    /// How many forks there were from the first process to this one.
+    private static let count = Atomic(0)
+    private static let openFiles = Atomic(0)
+    private static let parentHadOpenFile = Atomic(false)
+
+    private static let handler: Void = {
+        pthread_atfork(nil, nil) {
+            count.add(1, ordering: .relaxed)
+            if openFiles.load(ordering: .relaxed) > 0 { parentHadOpenFile.store(true, ordering: .relaxed) }
+        }
+    }()
+
+    /// The process that something belongs to.
+    struct Owner: Sendable {
+        private let forks: Int
+
+        init() {
+            handler
+            forks = count.load(ordering: .relaxed)
+        }
+
+        var isThisProcess: Bool { forks == count.load(ordering: .relaxed) }
+
+        /// Comes before any lock is taken: a thread that the child doesn't have may hold it for ever.
+        func requireThisProcess() throws {
+            guard isThisProcess else {
+                throw DatabaseError(
+                    resultCode: .misuse,
+                    message: "this process was forked from the one that opened the database: fork first, then open it"
+                )
+            }
+        }
+    }
+
+    /// Counts a file as open for as long as it lives.
+    struct OpenFile: ~Copyable {
+        /// - Throws: ``DatabaseError`` in a child whose parent had a file open: SQLite's table of locks came with the
+        ///   fork, so here SQLite would take no lock at all.
+        init() throws {
+            guard !parentHadOpenFile.load(ordering: .relaxed) else {
+                throw DatabaseError(
+                    resultCode: .misuse,
+                    message: """
+                        this process was forked while a database file was open, and cannot open one safely: \
+                        fork before the first is opened, or exec
+                        """
+                )
+            }
+            openFiles.add(1, ordering: .relaxed)
+        }
+
+        deinit { openFiles.subtract(1, ordering: .relaxed) }
+    }
+}

@@ -1,0 +1,230 @@
+import Foundation
+import Testing
+import WhatsAppSessionsSQLite
+
+@testable import WhatsAppSessions
+
+/// The write-ahead log: short, and free of QR codes that were dropped.
+@Suite struct LogTests {
+    let folder = TemporaryFolder()
+    let code = "2@SECRET" + String(repeating: "x", count: 230)
+
+    @Test(arguments: ["scanned", "refreshed", "cleared", "deleted", "recovered"])
+    func `a dropped QR code soon leaves the file and its log, without another call`(how: String) throws {
+        let manager = try folder.open()
+        let id = try manager.createSession().id
+        try manager.updateSession(id, SessionUpdates(status: .qrWaiting, qrCode: .set(code)))
+        #expect(folder.contents.contains("SECRET"))
+        switch how {
+        case "scanned": try manager.updateSession(id, SessionUpdates(status: .connected))
+        case "refreshed": try manager.updateSession(id, SessionUpdates(qrCode: .set("2@next")))
+        case "cleared": try manager.updateSession(id, SessionUpdates(qrCode: .clear))
+        case "deleted": try manager.deleteSession(id)
+        default: try manager.recoverSessions()
+        }
+        #expect(eventually { !folder.contents.contains("SECRET") })
+    }
+
+    @Test func `only a change that drops something owes an erasure`() throws {
+        let manager = try folder.open()
+        func owed() -> LogUpkeep? {
+            guard case .file(let file) = manager.database else { return nil }
+            return file.upkeep.withLock(\.owed)
+        }
+        try manager.createSession("a")
+        try manager.createSession("b")
+        try manager.updateSession("a", SessionUpdates(status: .qrWaiting, name: .set("Ana"), qrCode: .set(code)))
+        try manager.updateSession("a", SessionUpdates(name: .set("Ana Souza"), qrCode: .set(code)))
+        try manager.deleteSession("none")
+        #expect(owed() == nil)
+        // The writer is held, so that what is owed cannot be done before it is seen.
+        let reader = try Connection.shell(folder.file)
+        try reader.execute("BEGIN; SELECT * FROM sessions")
+        try manager.deleteSession("b")
+        #expect(owed() == .erase)
+        try reader.execute("COMMIT")
+    }
+
+    @Test func `a reader in the way delays the erasure, not the change, and the code goes later without another call`()
+        throws
+    {
+        let manager = try folder.open()
+        let id = try manager.createSession().id
+        try manager.updateSession(id, SessionUpdates(status: .qrWaiting, qrCode: .set(code)))
+        let reader = try Connection.shell(folder.file)
+        try reader.execute("BEGIN; SELECT * FROM sessions")
+        #expect(try manager.updateSession(id, SessionUpdates(status: .connected)).qrCode == nil)
+        // Behind the attempt that the change made due.
+        usleep(100_000)
+        try manager.updateSession(id, SessionUpdates(name: .set("Ana")))
+        #expect(folder.contents.contains("SECRET"))
+        try reader.execute("COMMIT")
+        #expect(eventually { !folder.contents.contains("SECRET") })
+    }
+
+    @Test func `a code that a dead process left in the log goes when the file is opened`() throws {
+        let other = TemporaryFolder()
+        do {
+            let manager = try folder.open()
+            let id = try manager.createSession().id
+            try manager.updateSession(id, SessionUpdates(status: .qrWaiting, qrCode: .set(code)))
+            let reader = try Connection.shell(folder.file)
+            try reader.execute("BEGIN; SELECT * FROM sessions")
+            try manager.updateSession(id, SessionUpdates(status: .connected))
+            for suffix in ["", "-wal"] {
+                try FileManager.default.copyItem(atPath: folder.file + suffix, toPath: other.file + suffix)
+            }
+        }
+        #expect(other.contents.contains("SECRET"))
+        let manager = try other.open()
+        #expect(eventually { !other.contents.contains("SECRET") })
+        #expect(try manager.getAllSessions().count == 1)
+    }
+
+    @Test func `the end erases what is owed, also beside another manager`() throws {
+        let other = try folder.open()
+        do {
+            let manager = try folder.open()
+            let id = try manager.createSession().id
+            try manager.updateSession(id, SessionUpdates(status: .qrWaiting, qrCode: .set(code)))
+            try manager.updateSession(id, SessionUpdates(status: .connected))
+        }
+        #expect(!folder.contents.contains("SECRET"))
+        #expect(try other.getAllSessions().count == 1)
+    }
+
+    @Test func `a long log is started over instead of grown, and keeps its length`() throws {
+        let manager = try folder.open()
+        let id = try manager.createSession().id
+        var largest = 0
+        for number in 0..<400 {
+            try manager.updateSession(id, SessionUpdates(name: .set(String(repeating: "\(number % 7)", count: 40_000))))
+            largest = max(largest, size(folder.file + "-wal"))
+        }
+        // The changes do not wait for upkeep.
+        let limit = 4 * 1024 * 1024
+        #expect(largest > limit)
+        #expect(largest < 3 * limit)
+        #expect(
+            try eventually {
+                try manager.updateSession(id, SessionUpdates(name: .set("short")))
+                guard case .file(let file) = manager.database else { return false }
+                return file.upkeep.withLock(\.owed) == nil
+            }
+        )
+        let length = size(folder.file + "-wal")
+        for number in 0..<20 { try manager.updateSession(id, SessionUpdates(name: .set("\(number)"))) }
+        #expect(size(folder.file + "-wal") == length)
+        #expect(length > limit)
+    }
+
+    @Test func `no page is moved into the file beside a writer`() throws {
+        let manager = try folder.open()
+        let id = try manager.createSession().id
+        try manager.updateSession(id, SessionUpdates(status: .qrWaiting, qrCode: .set(code)))
+        let writer = try FileConnection(DatabaseFile(folder.file))
+        let checkpointer = try FileConnection(DatabaseFile(folder.file), isReader: true)
+        let other = try Connection.shell(folder.file)
+        try other.execute("BEGIN IMMEDIATE")
+        let before = FileManager.default.contents(atPath: folder.file)
+        #expect(throws: DatabaseError.self) {
+            try writer.maintainLog(.erase, checkpointer: checkpointer, deadline: .now + .milliseconds(20))
+        }
+        #expect(FileManager.default.contents(atPath: folder.file) == before)
+        try other.execute("COMMIT")
+        #expect(try writer.maintainLog(.erase, checkpointer: checkpointer, deadline: .now + .seconds(60)))
+        #expect(FileManager.default.contents(atPath: folder.file) != before)
+        // A reader that sees an older state keeps pages in the log.
+        try other.execute("BEGIN; SELECT * FROM sessions")
+        try manager.updateSession(id, SessionUpdates(name: .set("Ana")))
+        #expect(try !writer.maintainLog(.startOver, checkpointer: checkpointer, deadline: .now + .seconds(60)))
+        #expect(try !writer.maintainLog(.erase, checkpointer: checkpointer, deadline: .now + .seconds(60)))
+        // One that sees the last state keeps the log from starting over.
+        try other.execute("COMMIT; BEGIN; SELECT * FROM sessions")
+        #expect(try writer.maintainLog(.startOver, checkpointer: checkpointer, deadline: .now + .seconds(60)))
+        #expect(try !writer.maintainLog(.erase, checkpointer: checkpointer, deadline: .now + .seconds(60)))
+        try other.execute("COMMIT")
+        #expect(try writer.maintainLog(.erase, checkpointer: checkpointer, deadline: .now + .seconds(60)))
+    }
+
+    @Test func `an erased log keeps its length, up to where it is long, and holds zeros`() throws {
+        let manager = try folder.open()
+        let id = try manager.createSession().id
+        let writer = try FileConnection(DatabaseFile(folder.file))
+        let checkpointer = try FileConnection(DatabaseFile(folder.file), isReader: true)
+        for (count, expected) in [(3, 0..<1_000_000), (200, 4_194_304..<4_194_305)] {
+            for number in 0..<count {
+                try manager.updateSession(
+                    id,
+                    SessionUpdates(name: .set(String(repeating: "\(number % 7)", count: 40_000)))
+                )
+            }
+            let before = size(folder.file + "-wal")
+            #expect(try writer.maintainLog(.erase, checkpointer: checkpointer, deadline: .now + .seconds(60)))
+            let log = try Data(contentsOf: URL(filePath: folder.file + "-wal"))
+            #expect(log.count <= before && expected.contains(log.count) && log.count > 100_000)
+            #expect(log.dropFirst(4152).allSatisfy { $0 == 0 })
+        }
+        #expect(try manager.getAllSessions().count == 1)
+        #expect(try manager.withConnection { try $0.pragma("integrity_check") } == "ok")
+    }
+
+    // MARK: When
+
+    @Test func `an erasure is due at once, then at most once a second, and is planned once`() {
+        var schedule = LogUpkeepSchedule()
+        let start = ContinuousClock.now
+        #expect(schedule.due(now: start) == nil)
+        #expect(schedule.owe(.erase, now: start) == start)
+        #expect(schedule.owe(.erase, now: start) == nil)
+        #expect(schedule.due(now: start) == .erase)
+        #expect(schedule.tried(.erase, success: true, now: start) == nil)
+        #expect(schedule.owed == nil)
+        #expect(schedule.due(now: start + .seconds(9)) == nil)
+        #expect(schedule.owe(.erase, now: start + .milliseconds(10)) == start + .seconds(1))
+        #expect(schedule.due(now: start + .milliseconds(999)) == nil)
+        #expect(schedule.due(now: start + .seconds(1)) == .erase)
+        #expect(schedule.tried(.erase, success: true, now: start + .seconds(1)) == nil)
+        #expect(schedule.owe(.erase, now: start + .seconds(7)) == start + .seconds(7))
+    }
+
+    @Test func `a long log is started over at once, also while an erasure has to wait`() {
+        var schedule = LogUpkeepSchedule()
+        let start = ContinuousClock.now
+        _ = schedule.owe(.erase, now: start)
+        _ = schedule.tried(.erase, success: true, now: start)
+        _ = schedule.owe(.erase, now: start)
+        let now = start + .milliseconds(100)
+        #expect(schedule.owe(.startOver, now: now) == now)
+        #expect(schedule.owed == .erase)
+        #expect(schedule.due(now: now) == .startOver)
+        #expect(schedule.tried(.startOver, success: true, now: now) == start + .seconds(1))
+        #expect(schedule.owed == .erase)
+        // To erase is to start over too.
+        _ = schedule.owe(.startOver, now: start + .seconds(1))
+        #expect(schedule.due(now: start + .seconds(1)) == .erase)
+        #expect(schedule.tried(.erase, success: true, now: start + .seconds(1)) == nil)
+        #expect(schedule.owe(.startOver, now: now) == now)
+        #expect(schedule.owed == .startOver)
+    }
+
+    @Test func `after a failure the pause doubles to about a minute, and a success ends it`() {
+        var schedule = LogUpkeepSchedule()
+        var now = ContinuousClock.now
+        _ = schedule.owe(.erase, now: now)
+        for seconds in [1, 2, 4, 8, 16, 32, 64, 64] {
+            #expect(schedule.tried(.erase, success: false, now: now) == now + .seconds(seconds))
+            #expect(schedule.owe(.erase, now: now) == nil)
+            #expect(schedule.due(now: now) == nil)
+            now += .seconds(seconds)
+            #expect(schedule.due(now: now) == .erase)
+        }
+        #expect(schedule.tried(.erase, success: true, now: now) == nil)
+        #expect(schedule.owe(.erase, now: now) == now + .seconds(1))
+        #expect(schedule.tried(.erase, success: false, now: now) == now + .seconds(1))
+        // A long log whose start is in the way of a reader is not tried at every change.
+        #expect(schedule.owe(.startOver, now: now) == now)
+        #expect(schedule.tried(.startOver, success: false, now: now) == now + .seconds(2))
+        #expect(schedule.owe(.startOver, now: now) == nil)
+    }
+}

@@ -1,0 +1,272 @@
+import Foundation
+import Testing
+import WhatsAppSessionsSQLite
+
+@testable import WhatsAppSessions
+
+/// A file that others use too, or take away.
+@Suite struct SharingTests {
+    let folder = TemporaryFolder()
+
+    // MARK: Locks
+
+    @Test func `a change waits for a writer that holds the lock, then goes on, and reads do not wait`() async throws {
+        let manager = try folder.open()
+        let shell = try Connection.shell(folder.file)
+        try shell.execute("BEGIN IMMEDIATE")
+        async let change = onThread { try manager.createSession("support") }
+        async let another = manager.createSession("sales")
+        try await Task.sleep(for: .milliseconds(100))
+        #expect(try await onThread { try manager.sessionExists("support") } == false)
+        #expect(try await !manager.sessionExists("support"))
+        try shell.execute("COMMIT")
+        _ = try await (change, another)
+        #expect(try await manager.getAllSessions().count == 2)
+    }
+
+    @Test func `each caller waits from its own call, not from its turn`() async throws {
+        let manager = try folder.open(patience: .milliseconds(50))
+        guard case .file(let file) = manager.database else { return }
+        let shell = try Connection.shell(folder.file)
+        try shell.execute("BEGIN IMMEDIATE")
+        let calls = (0..<16).map { number in
+            Task {
+                if number % 2 == 0 { return try await manager.createSession("\(number)") }
+                return try await onThread { try manager.createSession("\(number)") }
+            }
+        }
+        // Their turns come when their time is over.
+        let release = try await onThread {
+            file.writer.withLock { _ in
+                while file.waitingChanges < calls.count { usleep(1000) }
+                usleep(60_000)
+                return ContinuousClock.now
+            }
+        }
+        for call in calls {
+            let error = await #expect(throws: DatabaseError.self) { try await call.value }
+            #expect(error?.resultCode == .busy)
+            #expect(error?.message == "database is locked")
+        }
+        #expect(try #require(file.writer.withLock { $0?.deadline }) < release)
+        try shell.execute("COMMIT")
+        #expect(try await manager.getAllSessions().isEmpty)
+    }
+
+    @Test func `the lock of another process is waited for at most about a minute`() throws {
+        guard case .file(let file) = try folder.open().database else { return }
+        #expect(file.patience == .seconds(60))
+    }
+
+    @Test func `waiting also covers errors that no busy handler sees, and ends with the deadline`() throws {
+        let connection = try FileConnection(DatabaseFile(fileAt: folder))
+        for code in [DatabaseError.ResultCode.busy, .lockingProtocol, .init(rawValue: SQLITE_BUSY | 1 << 8)] {
+            var calls = 0
+            let value = try connection.wait(until: .now + .seconds(60)) { _ in
+                calls += 1
+                if calls < 3 { throw DatabaseError(resultCode: code, message: "not now") }
+                return calls
+            }
+            #expect(value == 3)
+            #expect(throws: DatabaseError.self) {
+                try connection.wait(until: .now) { _ in throw DatabaseError(resultCode: code, message: "never") }
+            }
+        }
+        var calls = 0
+        #expect(throws: DatabaseError.self) {
+            try connection.wait(until: .now + .seconds(60)) { _ in
+                calls += 1
+                throw DatabaseError(resultCode: .full, message: "full")
+            }
+        }
+        #expect(calls == 1)
+    }
+
+    @Test func `pauses between two polls are random, so that no writer keeps step with another`() {
+        let pauses = (0..<100).map { _ in FileConnection.pauseLength() }
+        #expect(Set(pauses).count > 10)
+        #expect(pauses.allSatisfy { (500...1500).contains($0) })
+    }
+
+    @Test func `signals do not shorten the wait for a lock`() throws {
+        do { _ = try folder.open() }
+        let shell = try Connection.shell(folder.file)
+        try shell.execute("BEGIN IMMEDIATE")
+        let connection = try FileConnection(DatabaseFile(folder.file))
+        signal(SIGALRM) { _ in }
+        var timer = itimerval(it_interval: timeval(tv_sec: 0, tv_usec: 200), it_value: timeval(tv_sec: 0, tv_usec: 200))
+        setitimer(.init(ITIMER_REAL.rawValue), &timer, nil)
+        defer {
+            timer = itimerval()
+            setitimer(.init(ITIMER_REAL.rawValue), &timer, nil)
+        }
+        let start = ContinuousClock.now
+        #expect(throws: DatabaseError.self) { try connection.begin(until: start + .milliseconds(400)) }
+        #expect(.now - start >= .milliseconds(400))
+    }
+
+    @Test func `a file can be opened while another connection writes to it`() async throws {
+        let other = try Connection.shell(folder.file)
+        try other.execute("PRAGMA busy_timeout = 10000; BEGIN IMMEDIATE")
+        async let opened = onThread { try folder.open().createSession("support") }
+        try await Task.sleep(for: .milliseconds(100))
+        try other.execute("COMMIT")
+        #expect(try await opened.id == "support")
+    }
+
+    @Test func `a transaction that could not be ended is rolled back by the next change`() throws {
+        let manager = try folder.open()
+        try manager.createSession("support")
+        try manager.execute("BEGIN IMMEDIATE; DELETE FROM sessions")
+        try manager.createSession("sales")
+        #expect(try manager.getAllSessions().map(\.id) == ["support", "sales"])
+        let memory = try SessionManager()
+        try memory.createSession("support")
+        try memory.execute("BEGIN IMMEDIATE; DELETE FROM sessions")
+        #expect(try memory.sessionExists("support"))
+    }
+
+    // MARK: A file that is taken away
+
+    @Test(arguments: ["deleted", "replaced", "moved", "log deleted", "log replaced"])
+    func `a file or log that is no longer in its place is noticed before a change counts as saved`(how: String)
+        async throws
+    {
+        let manager = try folder.open()
+        try await manager.createSession("before")
+        let log = folder.file + "-wal"
+        switch how {
+        case "deleted": #expect(unlink(folder.file) == 0)
+        case "moved": #expect(rename(folder.file, folder.file + ".old") == 0)
+        case "log deleted": #expect(unlink(log) == 0)
+        case "log replaced":
+            try FileManager.default.copyItem(atPath: log, toPath: log + ".copy")
+            #expect(rename(log + ".copy", log) == 0)
+        default:
+            try await manager.backUp(to: folder.path + "/copy")
+            #expect(rename(folder.path + "/copy", folder.file) == 0)
+        }
+        let names = try folder.names
+        for _ in 0..<2 {
+            let error = await #expect(throws: DatabaseError.self) { try await manager.createSession("after") }
+            #expect(
+                error?.message == "the file or its log was moved, replaced or deleted while it was open: open it again"
+            )
+            #expect(error?.resultCode == .misuse)
+        }
+        await #expect(throws: DatabaseError.self) { try await manager.recoverSessions() }
+        await #expect(throws: DatabaseError.self) { try await manager.close() }
+        // The end deletes nothing that may be another's by now.
+        #expect(try folder.names.filter { !$0.hasSuffix("-shm") } == names.filter { !$0.hasSuffix("-shm") })
+    }
+
+    @Test func `a file that is taken away inside a transaction is noticed after it`() throws {
+        let manager = try folder.open()
+        let log = folder.file + "-wal"
+        try manager.withHandle { handle in
+            // Runs in the middle of the change.
+            _ = sqlite3_commit_hook(
+                handle,
+                {
+                    rename(String(cString: $0!.assumingMemoryBound(to: CChar.self)), "/tmp/whatsapp-sessions-gone")
+                    return 0
+                },
+                strdup(log)
+            )
+        }
+        let error = #expect(throws: DatabaseError.self) { try manager.createSession("support") }
+        #expect(error?.resultCode == .misuse)
+    }
+
+    @Test func `a reader that would open another file's log is refused`() throws {
+        let manager = try folder.open()
+        guard case .file(let database) = manager.database else { return }
+        let readers = Readers(database.file, database.file.identity)
+        let copy = TemporaryFolder()
+        do { try copy.open().createSession("other") }
+        #expect(rename(copy.file, folder.file) == 0)
+        let error = #expect(throws: DatabaseError.self) { try readers.withConnection { _ in } }
+        #expect(error?.message == DatabaseError.moved.message)
+        readers.close()
+        let closed = #expect(throws: DatabaseError.self) { try readers.withConnection { _ in } }
+        #expect(closed?.message == DatabaseError.closed.message)
+    }
+
+    @Test func `callers take the reader with the fewest callers, and a reader more of them only in turns`() async throws
+    {
+        let manager = try folder.open()
+        guard case .file(let database) = manager.database else { return }
+        let readers = Readers(database.file, database.file.identity)
+        // Each holds one, so a fifth would wait for ever if they were not four different ones.
+        let handles = try readers.withConnection { a in
+            try readers.withConnection { b in
+                try readers.withConnection { c in
+                    try readers.withConnection { d in Set([a, b, c, d].map { ObjectIdentifier($0) }).count }
+                }
+            }
+        }
+        #expect(handles == 4)
+        try await withThrowingTaskGroup { group in
+            for _ in 0..<64 { group.addTask { _ = try await manager.getAllSessions() } }
+            try await group.waitForAll()
+        }
+    }
+
+    // MARK: The end
+
+    @Test(arguments: [false, true])
+    func `a closed manager throws at every call, and closing it again does nothing`(inMemory: Bool) async throws {
+        let manager = inMemory ? try SessionManager() : try folder.open()
+        try await manager.createSession("support")
+        if !inMemory {
+            try await manager.updateSession("support", SessionUpdates(status: .qrWaiting, qrCode: .set("2@")))
+        }
+        try await manager.close()
+        for call: () async throws -> Any in everyCall(of: manager, copy: folder.path + "/copy") {
+            let error = await #expect(throws: DatabaseError.self) { _ = try await call() }
+            #expect(error?.message == "the database was closed: open it again")
+            #expect(error?.resultCode == .misuse)
+        }
+        try await manager.close()
+        try closeSynchronously(manager)
+        if !inMemory {
+            #expect(try folder.names == ["sessions.sqlite"])
+            #expect(try await folder.open().getAllSessions().count == 1)
+        }
+    }
+
+    @Test func `changes that wait are committed before a close`() async throws {
+        let manager = try folder.open()
+        let shell = try Connection.shell(folder.file)
+        try shell.execute("BEGIN IMMEDIATE")
+        async let change = manager.createSession("support")
+        try await Task.sleep(for: .milliseconds(100))
+        async let end: Void = manager.close()
+        try await Task.sleep(for: .milliseconds(100))
+        try shell.execute("COMMIT")
+        #expect(try await change.id == "support")
+        try await end
+        #expect(try await folder.open().sessionExists("support"))
+    }
+}
+
+/// Calls of each method, overloads for `async` code.
+func everyCall(of manager: SessionManager, copy: String) -> [@Sendable () async throws -> Any] {
+    [
+        { try await manager.createSession("x") }, { try await manager.getSession("support") as Any },
+        { try await manager.getAllSessions() }, { try await manager.updateSession("support", SessionUpdates()) },
+        { try await manager.deleteSession("support") }, { try await manager.sessionExists("support") },
+        { try await manager.recoverSessions() }, { try await manager.backUp(to: copy) },
+    ]
+}
+
+// In a function that is not `async`, so that it calls the synchronous method.
+private func closeSynchronously(_ manager: SessionManager) throws { try manager.close() }
+
+extension DatabaseFile {
+    /// A file that is new.
+    init(fileAt folder: TemporaryFolder) throws {
+        try self.init(folder.file)
+        try create()
+    }
+}
