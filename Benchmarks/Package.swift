@@ -5,12 +5,17 @@ import PackageDescription
 let package = Package(
     name: "Benchmarks",
     platforms: [.macOS(.v15)],
+    products: [
+        // Preloaded into the part that measures a slow disk.
+        .library(name: "SlowDisk", type: .dynamic, targets: ["SlowDisk"])
+    ],
     dependencies: [
         .package(name: "whatsapp-sessions", path: ".."),
         .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
     ],
     targets: [
         .target(name: "CBaseline", linkerSettings: [.linkedLibrary("sqlite3")]),
+        .target(name: "SlowDisk"),
         .executableTarget(
             name: "Benchmarks",
             dependencies: [

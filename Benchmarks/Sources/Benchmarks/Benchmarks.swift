@@ -8,8 +8,16 @@ enum Benchmarks {
     static func main() throws {
         let arguments = CommandLine.arguments.dropFirst()
         if arguments.first == "repeat" { return try runRepeat(Array(arguments.dropFirst())) }
+        if arguments.first == "hold-lock" {
+            return try SlowDisk.holdLock(arguments[2], seconds: Double(arguments[3])!)
+        }
         Task {
             do {
+                if arguments.first == "slow-disk" {
+                    let measured = try await SlowDisk.measure()
+                    FileHandle.standardOutput.write(try JSONEncoder().encode(measured))
+                    exit(0)
+                }
                 exit(try await measure(isCheck: arguments.first == "check") ? 0 : 1)
             } catch {
                 fatalError("\(error)")

@@ -8,11 +8,12 @@ struct Measurements {
     let opening: Times
     let memory: [Kind: Double]
     let instructions: [Operation: Double]
+    let slowDisk: SlowDisk
 
     static let rows = [10, 1000, 100_000]
     static let fileKinds: [Kind] = [.c, .library, .tunedGRDB, .codableGRDB]
 
-    /// Takes about four minutes.
+    /// Takes about five minutes.
     static func take() async throws -> Measurements {
         let folder = FileManager.default.temporaryDirectory.appending(path: "Benchmarks-\(UUID())")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -34,7 +35,8 @@ struct Measurements {
                 .get: instructionRatio(.get),
                 .exists: instructionRatio(.exists),
                 .create: instructionRatio(.create),
-            ]
+            ],
+            slowDisk: SlowDisk.measureInOwnProcess()
         )
     }
 }

@@ -64,7 +64,7 @@ func measureOperations(
                 case .create: (new, count)
                 case .delete: (new.shuffledAgain(), count)
                 case .updateRefused: (known, 0)
-                case .updateQRCode, .updateStatus, .updateThree: (known, count)
+                case .updateQRCode, .updateStatus, .updateThree, .updateName: (known, count)
                 }
             let batch = Batch(ids, for: operation)
             for turn in kinds.indices {

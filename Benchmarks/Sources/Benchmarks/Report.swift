@@ -1,12 +1,13 @@
 import Foundation
 
 extension Measurements {
-    /// The tables in README.md, in Markdown.
+    /// The tables of `Benchmarks/README.md`, in Markdown.
     var report: String {
         Self.rows.map { rows in
             table("In memory, \(rows.formatted(.number.locale(Locale(identifier: "en")))) sessions", operations[rows]!)
         }.joined(separator: "\n") + "\n"
             + table("In a file, each change durable, 100 sessions", file) + "\n"
+            + slowDiskTable + "\n"
             + others + "\n"
             + goalTable
     }
@@ -43,10 +44,35 @@ extension Measurements {
             + goals.map { goal in
                 row([
                     goal.what, "\(goal.bound == .atMost ? "≤" : "≥") \(goal.goal.figure)", goal.measured.figure,
-                    goal.isReached ? "reached" : "**not reached**" + (goal.obstacle.map { " (\($0.rawValue))" } ?? ""),
+                    goal.isReached ? "reached" : "**not reached**",
                 ])
-            }.joined() + "\n"
-            + Obstacle.allCases.map { "\($0.rawValue). \($0.explanation)\n" }.joined()
+            }.joined()
+    }
+
+    private var slowDiskTable: String {
+        let changes = slowDisk.changesPerSecond
+        let syncs = slowDisk.syncsPerChange
+        func microseconds(_ nanoseconds: Double) -> String { String(format: "%.1f µs", nanoseconds / 1000) }
+        return heading(["On a disk that takes 1 ms a sync", "measured"])
+            + SlowDisk.threads.map { count in
+                row([
+                    "durable updates a second, and syncs for one, \(count) thread\(count == 1 ? "" : "s")",
+                    "\(Int(changes[count]!)), \(syncs[count]!.figure)",
+                ])
+            }.joined()
+            + row(["durable updates a second, GRDB's pool, 32 threads", "\(Int(slowDisk.poolChangesPerSecond))"])
+            + row(["syncs for one update, 1,000 tasks", String(format: "%.3f", slowDisk.asyncSyncsPerChange)])
+            + row([
+                "`getSession`, idle, median and 99th percentile",
+                slowDisk.idle.map(microseconds).joined(separator: ", "),
+            ])
+            + row([
+                "`getSession` beside 4 writers, median and 99th percentile",
+                slowDisk.besideWriters.map(microseconds).joined(separator: ", "),
+            ])
+            + row([
+                "worst heartbeat while 1,000 tasks wait 5 s for a lock", String(format: "%.1f ms", slowDisk.heartbeat),
+            ])
     }
 
     /// What the plot shows: 1,000 sessions in memory, a line for each operation, to C.

@@ -11,6 +11,7 @@ enum Operation: String, CaseIterable {
     case updateQRCode = "update: a new QR code"
     case updateStatus = "update: the status"
     case updateThree = "update: three fields"
+    case updateName = "update: the name"
     case updateRefused = "update: refused"
     case delete
 
@@ -22,6 +23,7 @@ enum Operation: String, CaseIterable {
         case .updateStatus: SessionUpdates(status: .initializing)
         case .updateThree:
             SessionUpdates(status: .connected, phoneNumber: .set("447700900123"), name: .set("Ana Souza"))
+        case .updateName: SessionUpdates(name: .set("Ana Souza \(Int.random(in: 0..<1000))"))
         case .updateRefused: SessionUpdates(status: .qrWaiting, qrCode: .set(randomQRCode()))
         case .get, .getMiss, .exists, .getAll, .create, .delete: nil
         }

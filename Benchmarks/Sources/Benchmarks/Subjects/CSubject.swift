@@ -19,7 +19,7 @@ final class CSubject: SynchronousSubject, @unchecked Sendable {
         case .create: baseline_create(baseline, batch.cIDs, batch.cIDs.count)
         case .get, .getMiss: baseline_get(baseline, batch.cIDs, batch.cIDs.count)
         case .exists: baseline_exists(baseline, batch.cIDs, batch.cIDs.count)
-        case .updateStatus, .updateThree, .updateQRCode, .updateRefused: update(batch)
+        case .updateStatus, .updateThree, .updateQRCode, .updateName, .updateRefused: update(batch)
         case .delete: baseline_delete(baseline, batch.cIDs, batch.cIDs.count)
         case .getAll: baseline_get_all(baseline)
         }

@@ -26,7 +26,7 @@ final class CodableGRDBSubject: SynchronousSubject {
             }
         case .exists:
             for id in batch.ids where try queue.read({ try SessionRecord.exists($0, key: ["id": id]) }) { count += 1 }
-        case .updateStatus, .updateThree, .updateQRCode, .updateRefused:
+        case .updateStatus, .updateThree, .updateQRCode, .updateName, .updateRefused:
             for id in batch.ids {
                 do {
                     try update(id, batch.updates!)

@@ -70,7 +70,7 @@ final class MutexDictionarySubject: SynchronousSubject {
             for id in batch.ids where dictionary.withLock({ $0.get(id) }) != nil { count += 1 }
         case .exists:
             for id in batch.ids where dictionary.withLock({ $0.exists(id) }) { count += 1 }
-        case .updateStatus, .updateThree, .updateQRCode, .updateRefused:
+        case .updateStatus, .updateThree, .updateQRCode, .updateName, .updateRefused:
             for id in batch.ids {
                 do {
                     _ = try dictionary.withLock { try $0.update(id, batch.updates!) }
@@ -112,7 +112,7 @@ struct ActorDictionarySubject: Subject {
             for id in batch.ids where await dictionary.get(id) != nil { count += 1 }
         case .exists:
             for id in batch.ids where await dictionary.exists(id) { count += 1 }
-        case .updateStatus, .updateThree, .updateQRCode, .updateRefused:
+        case .updateStatus, .updateThree, .updateQRCode, .updateName, .updateRefused:
             for id in batch.ids {
                 do {
                     _ = try await dictionary.update(id, batch.updates!)

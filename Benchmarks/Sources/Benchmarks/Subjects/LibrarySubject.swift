@@ -20,7 +20,7 @@ struct LibrarySubject: SynchronousSubject {
             for id in batch.ids where try manager.getSession(id) != nil { count += 1 }
         case .exists:
             for id in batch.ids where try manager.sessionExists(id) { count += 1 }
-        case .updateStatus, .updateThree, .updateQRCode, .updateRefused:
+        case .updateStatus, .updateThree, .updateQRCode, .updateName, .updateRefused:
             for id in batch.ids {
                 do {
                     try manager.updateSession(id, batch.updates!)

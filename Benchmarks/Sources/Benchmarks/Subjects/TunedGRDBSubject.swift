@@ -38,7 +38,7 @@ final class TunedGRDBSubject: SynchronousSubject {
                 }
                 if exists != nil { count += 1 }
             }
-        case .updateStatus, .updateThree, .updateQRCode, .updateRefused:
+        case .updateStatus, .updateThree, .updateQRCode, .updateName, .updateRefused:
             for id in batch.ids {
                 do {
                     if try update(id, batch.updates!) != nil { count += 1 }
