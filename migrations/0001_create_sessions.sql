@@ -12,6 +12,7 @@ CREATE TABLE sessions (
     connected_at INTEGER,             -- the same; start of the current connection, or of the last one
     qr_code      TEXT,                -- a credential: whoever scans it links a device
 
+    CONSTRAINT "seq_not_positive: SQLite chooses seq: leave it out" CHECK (seq > 0),
     CONSTRAINT "unknown_status: the status is initializing, qr_waiting, connected or disconnected" CHECK (
         status = 'initializing' OR status = 'qr_waiting' OR status = 'connected' OR status = 'disconnected'
     ),
@@ -38,6 +39,7 @@ BEGIN
     SELECT RAISE(ABORT, 'identity_changed: seq, id and created_at never change: delete the session and create another');
 END;
 
+-- A seq that SQLite will choose is -1 here: https://sqlite.org/lang_createtrigger.html
 -- REPLACE would delete the existing row without firing a trigger: https://sqlite.org/lang_conflict.html
 CREATE TRIGGER sessions_are_not_replaced
 BEFORE INSERT ON sessions

@@ -138,54 +138,41 @@ struct SessionTable {
         return Changed(value: isDeleted, erases: isDeleted)
     }
 
-    /// Disconnects the sessions that are not, as far as they can be read.
+    /// Disconnects every live session that can be read.
     ///
     /// - Returns: Those sessions as they were, and what is wrong with each damaged row.
     func disconnectAll() throws -> Changed<(sessions: [Session], damages: [String])> {
         try connection.savepoint {
+            var damages: [String] = []
             let live = try connection.prepared(
                 """
                 SELECT status, phone_number, name, created_at, connected_at, qr_code, id, seq
-                FROM sessions WHERE status <> 'disconnected' ORDER BY seq
+                FROM sessions WHERE status IS NOT 'disconnected' ORDER BY seq
                 """
-            ).all { row in
-                let seq = try row.integer(7)
-                return (seq, try Result { try Session(id: id(row, column: 6, seq: 7), row: row) }.orDamage())
-            }
+            ).all { row -> (seq: Int64, session: Session)? in
+                do {
+                    return (try row.integer(7), try Session(id: id(row, column: 6, seq: 7), row: row))
+                } catch let error as DatabaseError where error.resultCode == .corrupt {
+                    damages.append(error.message)
+                    return nil
+                }
+            }.compactMap(\.self)
             let disconnect = try connection.prepared(
                 "UPDATE sessions SET status = 'disconnected', qr_code = NULL WHERE seq = :seq"
             )
-            var (sessions, damages): ([Session], [String]) = ([], [])
-            for (seq, row) in live {
-                switch row {
-                case .success(let session):
-                    try disconnect.execute { try $0.bind(seq, to: ":seq") }
-                    sessions.append(session)
-                case .failure(let error): damages.append(error.message)
-                }
-            }
+            for (seq, _) in live { try disconnect.execute { try $0.bind(seq, to: ":seq") } }
+            let sessions = live.map(\.session)
             return Changed(value: (sessions, damages), erases: sessions.contains { $0.qrCode != nil })
         }
     }
 
-    /// The id in a row. A malformed one cannot name its row, so the sequence number does.
+    /// The id in a row. If it is malformed, the error names the row by its sequence number.
     private func id(_ row: Row, column: Int32, seq: Int32) throws -> String {
         do {
             return try row.text(column)
         } catch let error as DatabaseError where error.resultCode == .corrupt {
             let seq = try row.integer(seq)
             throw error.explained { "\($0) in the row with the seq \(seq)" }
-        }
-    }
-}
-
-extension Result where Failure == any Error {
-    /// The same, with damage as the only failure; throws any other.
-    fileprivate func orDamage() throws -> Result<Success, DatabaseError> {
-        do {
-            return .success(try get())
-        } catch let error as DatabaseError where error.resultCode == .corrupt {
-            return .failure(error)
         }
     }
 }

@@ -59,7 +59,7 @@ extension SessionUpdates: Codable {
                 throw DecodingError.dataCorruptedError(
                     forKey: key,
                     in: container,
-                    debugDescription: "\(key.stringValue) is not a \(Value.self) that makes sense here"
+                    debugDescription: "\(key.stringValue) is not a valid \(Value.self)"
                 )
             }
         }

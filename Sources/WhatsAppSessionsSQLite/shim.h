@@ -26,16 +26,23 @@ extern int link(const char *from, const char *to);
 extern int unlink(const char *path);
 #define WHATSAPP_SESSIONS_AT_FDCWD (-100)
 #define WHATSAPP_SESSIONS_AT_SYMLINK_NOFOLLOW 0x100
+#define WHATSAPP_SESSIONS_AT_EMPTY_PATH 0x1000
 #define WHATSAPP_SESSIONS_RENAME_NOREPLACE 1
 
-static inline whatsapp_sessions_file_id whatsapp_sessions_get_file_id(const char *path) {
+static inline whatsapp_sessions_file_id whatsapp_sessions_statx(int folder, const char *path, int flags) {
     struct statx status;
     whatsapp_sessions_file_id id = {0, 0};
-    if (statx(WHATSAPP_SESSIONS_AT_FDCWD, path, WHATSAPP_SESSIONS_AT_SYMLINK_NOFOLLOW, STATX_INO, &status) == 0) {
+    if (statx(folder, path, flags, STATX_INO, &status) == 0) {
         id.device = ((unsigned long long)status.stx_dev_major << 32) | status.stx_dev_minor;
         id.inode = status.stx_ino;
     }
     return id;
+}
+static inline whatsapp_sessions_file_id whatsapp_sessions_get_file_id(const char *path) {
+    return whatsapp_sessions_statx(WHATSAPP_SESSIONS_AT_FDCWD, path, WHATSAPP_SESSIONS_AT_SYMLINK_NOFOLLOW);
+}
+static inline whatsapp_sessions_file_id whatsapp_sessions_get_descriptor_id(int descriptor) {
+    return whatsapp_sessions_statx(descriptor, "", WHATSAPP_SESSIONS_AT_EMPTY_PATH);
 }
 
 // Renames a file, unless something has the new name. A file system that cannot, such as a network drive, has hard links.
@@ -54,6 +61,15 @@ static inline whatsapp_sessions_file_id whatsapp_sessions_get_file_id(const char
     struct stat status;
     whatsapp_sessions_file_id id = {0, 0};
     if (lstat(path, &status) == 0) {
+        id.device = (unsigned long long)status.st_dev;
+        id.inode = (unsigned long long)status.st_ino;
+    }
+    return id;
+}
+static inline whatsapp_sessions_file_id whatsapp_sessions_get_descriptor_id(int descriptor) {
+    struct stat status;
+    whatsapp_sessions_file_id id = {0, 0};
+    if (fstat(descriptor, &status) == 0) {
         id.device = (unsigned long long)status.st_dev;
         id.inode = (unsigned long long)status.st_ino;
     }

@@ -181,6 +181,8 @@ func checkpointsCheck(isLong: Bool) throws {
                         guard isControl else { continue }
                         // As a manager did before: a TRUNCATE that waits for a while, here a short one.
                         let shell = try PlainConnection(folder.file)
+                        // Without a read it does not know of the log.
+                        _ = try shell.query("SELECT count(*) FROM sessions")
                         sqlite3_busy_timeout(shell.handle, 20)
                         sqlite3_wal_checkpoint_v2(shell.handle, nil, SQLITE_CHECKPOINT_TRUNCATE, nil, nil)
                     } catch {

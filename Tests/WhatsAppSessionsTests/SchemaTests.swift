@@ -37,6 +37,7 @@ import WhatsAppSessionsSQLite
         ("UPDATE sessions SET created_at = 1 WHERE id = 'new'", "seq, id and created_at never change"),
         ("UPDATE sessions SET seq = 9 WHERE id = 'new'", "seq, id and created_at never change"),
         ("UPDATE sessions SET rowid = 9 WHERE id = 'new'", "seq, id and created_at never change"),
+        ("INSERT INTO sessions (seq, id, created_at) VALUES (-1, 'x', 0)", "SQLite chooses seq: leave it out"),
         ("REPLACE INTO sessions (id, created_at) VALUES ('online', 0)", "a session with this id already exists"),
         ("REPLACE INTO sessions (seq, id, created_at) VALUES (3, 'x', 0)", "a session with this id already exists"),
         (
@@ -82,7 +83,10 @@ import WhatsAppSessionsSQLite
     }
 
     @Test func `two reasons are equal by their code, whatever their sentence`() {
-        let reworded = InvalidSessionUpdateError.Reason(code: "connected_to_qr_waiting", description: "another sentence")
+        let reworded = InvalidSessionUpdateError.Reason(
+            code: "connected_to_qr_waiting",
+            description: "another sentence"
+        )
         #expect(reworded == .connectedToQRWaiting)
         #expect(reworded.hashValue == InvalidSessionUpdateError.Reason.connectedToQRWaiting.hashValue)
         let recoded = InvalidSessionUpdateError.Reason(code: "x", description: reworded.description)

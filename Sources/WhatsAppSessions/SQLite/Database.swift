@@ -1,3 +1,5 @@
+import Dispatch
+
 /// A database in memory or in a file: who may use which connection when.
 ///
 /// Each method has an `async` twin, which in a file never blocks the thread it is called on.
@@ -41,12 +43,20 @@ enum Database: Sendable {
     /// Copies the database to a new file.
     func copy(to path: String) throws {
         let copy = try FileCopy(to: path)
-        try read { try copy.write(from: $0) }
+        switch self {
+        case .memory(let memory): try memory.use { connection in try copy.create(connection.vacuum) }
+        case .file(let file): try file.copy(to: copy)
+        }
     }
 
+    /// The same on a thread that may wait for the disk.
     func copy(to path: String) async throws {
-        // The path too, since looking at a folder may wait for a disk.
-        try await read { try FileCopy(to: path).write(from: $0) }
+        let copySynchronously: @Sendable () throws -> Void = { try copy(to: path) }
+        try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+            DispatchQueue(label: "whatsapp-sessions.copy").async {
+                continuation.resume(with: Result(catching: copySynchronously))
+            }
+        }
     }
 
     /// Ends the database. Every later call throws, another `close` excepted.

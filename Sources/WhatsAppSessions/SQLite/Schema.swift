@@ -55,11 +55,13 @@ extension Connection {
         return Int(identity.version)
     }
 
-    /// Checks that every table, trigger and view still is what the schema's scripts make of it. Tools that rebuild a table
+    /// Checks that every table, trigger and view is still exactly as the scripts of this version define it. Tools that rebuild a table
     /// drop its constraints and triggers, and the rules with them.
-    func requireObjects(of schema: Schema) throws {
+    func requireObjects(of schema: Schema, version: Int) throws {
         let original = try Connection.openInMemory()
-        try original.migrate(to: schema)
+        for migration in schema.migrations.prefix(version) {
+            try original.execute(String(decoding: migration, as: UTF8.self))
+        }
         let (expected, found) = (try original.objects(), try objects())
         for (name, sql) in expected.sorted(by: { $0.key < $1.key }) where found[name] != sql {
             throw DatabaseError(

@@ -48,6 +48,30 @@ import Testing
         #expect(try SessionManager(storage: .file(path: copy)).sessionExists("support"))
     }
 
+    @Test func `a database that is open is not taken for what a killed backup left behind`() throws {
+        let other = try SessionManager(storage: .file(path: copy + ".partial"))
+        try other.createSession("other")
+        let error = #expect(throws: DatabaseError.self) { try SessionManager().backUp(to: copy) }
+        #expect(error?.message == "\(copy).partial is a database in use")
+        #expect(try other.getAllSessions().count == 1)
+    }
+
+    @Test func `a log that another file left behind is not taken for the copy's`() throws {
+        for suffix in ["-wal", "-journal"] {
+            try Data("theirs".utf8).write(to: URL(filePath: copy + suffix))
+            let error = #expect(throws: DatabaseError.self) { try SessionManager().backUp(to: copy) }
+            #expect(error?.message == "\(copy)\(suffix) exists already")
+            #expect(unlink(copy + suffix) == 0)
+        }
+        #expect(try folder.names == [])
+    }
+
+    @Test func `a copy that cannot be filled leaves nothing behind`() throws {
+        struct Refused: Error {}
+        #expect(throws: Refused.self) { try FileCopy(to: copy).create { _ in throw Refused() } }
+        #expect(try folder.names == [])
+    }
+
     @Test func `of two backups to one path at once, the second is refused and the first is left alone`() throws {
         let other = open(copy + ".partial", O_CREAT | O_RDWR, 0o600)
         #expect(write(other, "theirs", 6) == 6)

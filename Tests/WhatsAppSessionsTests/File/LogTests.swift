@@ -122,36 +122,70 @@ import WhatsAppSessionsSQLite
         let manager = try folder.open()
         let id = try manager.createSession().id
         try manager.updateSession(id, SessionUpdates(status: .qrWaiting, qrCode: .set(code)))
-        let writer = try FileConnection(DatabaseFile(folder.file))
-        let checkpointer = try FileConnection(DatabaseFile(folder.file), isReader: true)
+        let maintenance = try Maintenance(folder)
         let other = try Connection.shell(folder.file)
         try other.execute("BEGIN IMMEDIATE")
         let before = FileManager.default.contents(atPath: folder.file)
         #expect(throws: DatabaseError.self) {
-            try writer.maintainLog(.erase, checkpointer: checkpointer, deadline: .now + .milliseconds(20))
+            try maintenance.run(.erase, for: .milliseconds(20))
         }
         #expect(FileManager.default.contents(atPath: folder.file) == before)
         try other.execute("COMMIT")
-        #expect(try writer.maintainLog(.erase, checkpointer: checkpointer, deadline: .now + .seconds(60)))
+        #expect(try maintenance.run(.erase))
         #expect(FileManager.default.contents(atPath: folder.file) != before)
         // A reader that sees an older state keeps pages in the log.
         try other.execute("BEGIN; SELECT * FROM sessions")
         try manager.updateSession(id, SessionUpdates(name: .set("Ana")))
-        #expect(try !writer.maintainLog(.startOver, checkpointer: checkpointer, deadline: .now + .seconds(60)))
-        #expect(try !writer.maintainLog(.erase, checkpointer: checkpointer, deadline: .now + .seconds(60)))
+        #expect(try !maintenance.run(.startOver))
+        #expect(try !maintenance.run(.erase))
         // One that sees the last state keeps the log from starting over.
         try other.execute("COMMIT; BEGIN; SELECT * FROM sessions")
-        #expect(try writer.maintainLog(.startOver, checkpointer: checkpointer, deadline: .now + .seconds(60)))
-        #expect(try !writer.maintainLog(.erase, checkpointer: checkpointer, deadline: .now + .seconds(60)))
+        #expect(try !maintenance.run(.startOver))
+        #expect(try !maintenance.run(.erase))
         try other.execute("COMMIT")
-        #expect(try writer.maintainLog(.erase, checkpointer: checkpointer, deadline: .now + .seconds(60)))
+        #expect(try maintenance.run(.erase))
+    }
+
+    @Test func `another file's log is not erased, even if it takes the name in the middle`() throws {
+        let manager = try folder.open()
+        let id = try manager.createSession().id
+        for number in 0..<20 { try manager.updateSession(id, SessionUpdates(name: .set("\(number)"))) }
+        let other = TemporaryFolder()
+        let another = try other.open()
+        try another.createSession("another")
+        let log = try Data(contentsOf: URL(filePath: other.file + "-wal"))
+        let maintenance = try Maintenance(folder)
+        #expect(throws: DatabaseError.self) {
+            try maintenance.run(.erase) {
+                for suffix in ["", "-wal", "-shm"] {
+                    rename(folder.file + suffix, folder.file + ".old" + suffix)
+                    rename(other.file + suffix, folder.file + suffix)
+                }
+            }
+        }
+        #expect(try Data(contentsOf: URL(filePath: folder.file + "-wal")) == log)
+        #expect(try another.query("SELECT count(*) FROM sessions") == "1")
+    }
+
+    @Test func `reads that follow one another without a pause keep no code in the log`() throws {
+        let manager = try folder.open()
+        for number in 0..<500 { try manager.createSession("\(number)") }
+        let stop = Lock(false)
+        let threads = (0..<3).map { _ in
+            Thread { while !stop.withLock({ $0 }) { _ = try? manager.getAllSessions() } }
+        }
+        for thread in threads { thread.start() }
+        try manager.updateSession("7", SessionUpdates(status: .qrWaiting, qrCode: .set(code)))
+        try manager.updateSession("7", SessionUpdates(status: .connected))
+        #expect(eventually { !folder.contents.contains("SECRET") })
+        stop.withLock { $0 = true }
+        while !threads.allSatisfy(\.isFinished) { usleep(1000) }
     }
 
     @Test func `an erased log keeps its length, up to where it is long, and holds zeros`() throws {
         let manager = try folder.open()
         let id = try manager.createSession().id
-        let writer = try FileConnection(DatabaseFile(folder.file))
-        let checkpointer = try FileConnection(DatabaseFile(folder.file), isReader: true)
+        let maintenance = try Maintenance(folder)
         for (count, expected) in [(3, 0..<1_000_000), (200, 4_194_304..<4_194_305)] {
             for number in 0..<count {
                 try manager.updateSession(
@@ -160,7 +194,7 @@ import WhatsAppSessionsSQLite
                 )
             }
             let before = size(folder.file + "-wal")
-            #expect(try writer.maintainLog(.erase, checkpointer: checkpointer, deadline: .now + .seconds(60)))
+            #expect(try maintenance.run(.erase))
             let log = try Data(contentsOf: URL(filePath: folder.file + "-wal"))
             #expect(log.count <= before && expected.contains(log.count) && log.count > 100_000)
             #expect(log.dropFirst(4152).allSatisfy { $0 == 0 })
@@ -226,5 +260,29 @@ import WhatsAppSessionsSQLite
         #expect(schedule.owe(.startOver, now: now) == now)
         #expect(schedule.tried(.startOver, success: false, now: now) == now + .seconds(2))
         #expect(schedule.owe(.startOver, now: now) == nil)
+    }
+}
+
+/// Upkeep as a manager does it, when a test wants it.
+private struct Maintenance {
+    let file: DatabaseFile
+    let identity: DatabaseFile.Identity
+    let writer, checkpointer: FileConnection
+
+    init(_ folder: TemporaryFolder) throws {
+        file = try DatabaseFile(folder.file)
+        identity = file.identity
+        writer = try FileConnection(file)
+        checkpointer = try FileConnection(readerOf: file, identity, until: .now)
+    }
+
+    func run(_ upkeep: LogUpkeep, for patience: Duration = .seconds(60), drain: () -> Void = {}) throws -> Bool {
+        try writer.maintainLog(
+            upkeep,
+            identity: identity,
+            checkpointer: checkpointer,
+            deadline: .now + patience,
+            drain: drain
+        )
     }
 }

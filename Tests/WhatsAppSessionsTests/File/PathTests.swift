@@ -228,15 +228,21 @@ import WhatsAppSessionsSQLite
     }
 
     @Test func `where no write-ahead log is possible, that is said`() throws {
-        let file = try DatabaseFile(folder.file)
-        try file.create()
-        let connection = try FileConnection(file)
-        try connection.connection.execute("ATTACH ':memory:' AS other")
-        let error = #expect(throws: DatabaseError.self) { try connection.useWriteAheadLog(of: "other") }
+        let error = #expect(throws: DatabaseError.self) { try FileConnection.requireWriteAheadLog("delete") }
         #expect(
             error?.message
-                == "no write-ahead log is possible here (the journal mode stays memory), as on a network drive"
+                == "no write-ahead log is possible here (the journal mode stays delete), as on a network drive"
         )
+        #expect(throws: Never.self) { try FileConnection.requireWriteAheadLog("wal") }
+    }
+
+    @Test(arguments: ["sessions-wal", "sessions-shm", "sessions-journal"])
+    func `a name that SQLite gives to another database's log is refused`(name: String) throws {
+        let error = #expect(throws: DatabaseError.self) {
+            try SessionManager(storage: .file(path: folder.path + "/" + name))
+        }
+        #expect(error?.message == "the name \(name) is that of another database's log")
+        #expect(try folder.names == [])
     }
 
     @Test func `a file that may only be read is refused`() throws {
@@ -267,6 +273,15 @@ import WhatsAppSessionsSQLite
             }
         }
         #expect(error?.description == "SQLite error 14: /x: Permission denied")
+        for (number, code) in [(ENOSPC, DatabaseError.ResultCode.full), (EIO, .ioError), (EROFS, .readOnly)] {
+            let error = #expect(throws: DatabaseError.self) {
+                try systemCall("/x") {
+                    errno = number
+                    return -1
+                }
+            }
+            #expect(error?.resultCode == code)
+        }
     }
 
     private func expectRefusal(_ message: String) throws {

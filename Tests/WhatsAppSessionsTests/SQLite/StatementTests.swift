@@ -20,9 +20,10 @@ import WhatsAppSessionsSQLite
         #expect(error?.message == "column index out of range")
         #expect(try run(nil) == [nil, nil])
         // An empty text without an address is no NULL.
-        let empty = try statement.first(bind: { try $0.bind(UnsafeBufferPointer(start: nil, count: 0), at: 1, nil) }) {
-            try $0.text(0)
+        func bindEmpty(_ parameters: Parameters) throws {
+            try parameters.bind(UnsafeBufferPointer(start: nil, count: 0), at: 1, nil)
         }
+        let empty = try statement.first(bind: bindEmpty) { try $0.text(0) }
         #expect(empty == "")
         try connection.execute("BEGIN; COMMIT")
     }

@@ -20,6 +20,9 @@ struct DatabaseFile: Sendable {
         guard !name.isEmpty, !path.utf8.contains(0) else {
             throw DatabaseError(resultCode: .cannotOpen, message: "the path names no file")
         }
+        guard !["-wal", "-shm", "-journal"].contains(where: name.hasSuffix) else {
+            throw DatabaseError(resultCode: .cannotOpen, message: "the name \(name) is that of another database's log")
+        }
         let parent = start == path.startIndex ? "." : String(path[..<start])
         var resolved = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
         try systemCall(path) { realpath(parent, &resolved) == nil ? -1 : 0 }
@@ -39,7 +42,7 @@ struct DatabaseFile: Sendable {
     }
 
     /// One at a time in this process, since `close` would drop the locks of a manager that opened the file meanwhile.
-    private static let creation = Lock<Void>(())
+    static let creation = Lock<Void>(())
 
     /// Creates the file, empty and readable by its owner only, unless there is one; checks it otherwise.
     func createIfMissing() throws {
@@ -104,12 +107,10 @@ struct DatabaseFile: Sendable {
     /// the fifth field; elsewhere there is no such list.
     static func isMountPoint(_ name: String, in mounts: Data?) -> Bool {
         guard let mounts else { return false }
-        var escaped = name
-        for (character, code) in [("\\", "\\134"), (" ", "\\040"), ("\t", "\\011"), ("\n", "\\012")] {
-            escaped = escaped.replacing(character, with: code)
-        }
+        let escapes: [UInt8: String] = [0x5c: "\\134", 0x20: "\\040", 0x09: "\\011", 0x0a: "\\012"]
+        let escaped = name.utf8.flatMap { byte in escapes[byte].map { Array($0.utf8) } ?? [byte] }
         return mounts.split(separator: UInt8(ascii: "\n")).contains { line in
-            line.split(separator: UInt8(ascii: " ")).dropFirst(4).first?.elementsEqual(escaped.utf8) == true
+            line.split(separator: UInt8(ascii: " ")).dropFirst(4).first?.elementsEqual(escaped) == true
         }
     }
 
@@ -129,16 +130,22 @@ struct DatabaseFile: Sendable {
 }
 
 extension DatabaseFile {
-    /// Which files have the names of the database and its log, by device and inode.
+    /// Which files have the names of the database, its log and the log's index, by device and inode.
     struct Identity: Equatable, Sendable {
-        private let numbers: [UInt64]
+        private let file, log, index: [UInt64]
 
         fileprivate init(_ database: DatabaseFile) {
-            let (file, log) = (
-                whatsapp_sessions_get_file_id(database.path), whatsapp_sessions_get_file_id(database.log)
-            )
-            numbers = [file.device, file.inode, log.device, log.inode]
+            file = Self.numbers(whatsapp_sessions_get_file_id(database.path))
+            log = Self.numbers(whatsapp_sessions_get_file_id(database.log))
+            index = Self.numbers(whatsapp_sessions_get_file_id(database.path + "-shm"))
         }
+
+        /// Whether all three are there.
+        var isComplete: Bool { ![file, log, index].contains([0, 0]) }
+
+        func isLog(_ descriptor: Int32) -> Bool { log == Self.numbers(whatsapp_sessions_get_descriptor_id(descriptor)) }
+
+        private static func numbers(_ id: whatsapp_sessions_file_id) -> [UInt64] { [id.device, id.inode] }
     }
 
     var identity: Identity { Identity(self) }

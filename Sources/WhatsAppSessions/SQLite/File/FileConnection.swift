@@ -10,8 +10,8 @@ final class FileConnection {
     /// How many pages of the log are in use, after the last commit or upkeep.
     var logPages = 0
 
-    /// Opens the file. A reader can be used at once; a writer is prepared first.
-    init(_ file: DatabaseFile, isReader: Bool = false, flags: Int32 = SQLITE_OPEN_READWRITE) throws {
+    /// Opens the file as its writer, which is prepared before it is used.
+    init(_ file: DatabaseFile, flags: Int32 = SQLITE_OPEN_READWRITE) throws {
         self.file = file
         do {
             connection = try Connection.open(file.path, flags: flags | SQLITE_OPEN_NOFOLLOW)
@@ -24,7 +24,24 @@ final class FileConnection {
         set(SQLITE_DBCONFIG_DQS_DML, false)
         set(SQLITE_DBCONFIG_DQS_DDL, false)
         setDeletesLogAtEnd(false)
-        if isReader { try connection.execute(Self.settings) }
+    }
+
+    /// Opens the file beside its writer, to read or to checkpoint.
+    ///
+    /// - Throws: ``DatabaseError`` when the file or its log is no longer the one that the writer has.
+    convenience init(
+        readerOf file: DatabaseFile,
+        _ identity: DatabaseFile.Identity,
+        until deadline: ContinuousClock.Instant
+    ) throws {
+        guard file.identity == identity else { throw DatabaseError.moved }
+        try self.init(file)
+        try wait(until: deadline) { connection in
+            try connection.execute(Self.settings)
+            // Opens the log.
+            try connection.prepared("SELECT count(*) FROM sqlite_schema").only { _ in }
+        }
+        guard file.identity == identity else { throw DatabaseError.moved }
     }
 
     /// Makes the file a database with this schema and a write-ahead log, if it is not one yet. Nothing is written to a
@@ -32,16 +49,16 @@ final class FileConnection {
     func prepare(_ schema: Schema, deadline: ContinuousClock.Instant) throws {
         do {
             try wait(until: deadline) { connection in
-                _ = try connection.version(of: schema)
+                try connection.requireObjects(of: schema, version: connection.version(of: schema))
                 // SQLite opens a file that it may not write to for reading, and says so only at the first change.
                 guard sqlite3_db_readonly(connection.handle, "main") == 0 else {
                     throw DatabaseError(resultCode: .readOnly, message: "the file is read-only")
                 }
                 try file.restrict()
                 try connection.execute(Self.settings)
-                try useWriteAheadLog()
+                let mode = try connection.prepared("PRAGMA journal_mode = WAL").only { try $0.text(0) }
+                try Self.requireWriteAheadLog(mode)
                 try connection.migrate(to: schema)
-                try connection.requireObjects(of: schema)
             }
         } catch let error as DatabaseError {
             throw error.explained { "cannot open \(file.path): \($0)" }
@@ -74,9 +91,8 @@ final class FileConnection {
         _ = whatsapp_sessions_db_config(connection.handle, option, value ? 1 : 0)
     }
 
-    /// `PRAGMA journal_mode` answers with the mode that SQLite could set.
-    func useWriteAheadLog(of schema: String = "main") throws {
-        let mode = try connection.prepare("PRAGMA \(schema).journal_mode = WAL").only { try $0.text(0) }
+    /// Checks the mode that SQLite could set.
+    static func requireWriteAheadLog(_ mode: String) throws {
         guard mode == "wal" else {
             throw DatabaseError(
                 resultCode: .cannotOpen,

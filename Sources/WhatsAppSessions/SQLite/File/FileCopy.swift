@@ -14,20 +14,28 @@ struct FileCopy: Sendable {
         _ = try DatabaseFile(path + ".partial")
     }
 
-    /// `VACUUM INTO` reads one state of the database, and takes an empty file for a new one:
-    /// <https://sqlite.org/lang_vacuum.html>.
-    func write(from connection: Connection) throws {
+    /// Creates the file with what `fill` writes at the path that it is given.
+    func create(_ fill: (String) throws -> Void) throws {
         let folder = try systemCall(file.folder) { open(file.folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
         defer { close(folder) }
+        // A log that another file left behind would be taken for the copy's.
+        for name in [file.path, file.log, file.path + "-journal"] where fileStatus(name) != nil {
+            throw DatabaseError(resultCode: .cannotOpen, message: "\(name) exists already")
+        }
         let descriptor = try claimPartial()
-        defer { close(descriptor) }
         do {
-            guard fileStatus(file.path) == nil else {
-                throw DatabaseError(resultCode: .cannotOpen, message: "\(file.path) exists already")
+            do {
+                try fill(partial)
+                try sync(descriptor, partial)
+            } catch {
+                close(descriptor)
+                throw error
             }
-            try connection.prepared("VACUUM INTO ?1").execute(partial)
-            try sync(descriptor, partial)
-            try systemCall(file.path) { whatsapp_sessions_rename_exclusively(partial, file.path) }
+            // Closed before anyone in this process may open the copy, whose locks `close` would drop.
+            try DatabaseFile.creation.withLock { _ in
+                defer { close(descriptor) }
+                try systemCall(file.path) { whatsapp_sessions_rename_exclusively(partial, file.path) }
+            }
         } catch {
             unlink(partial)
             unlink(partial + "-journal")
@@ -39,17 +47,17 @@ struct FileCopy: Sendable {
     /// Opens the partial file, empty and for its owner only. Its lock is held while a copy is under way, so one that is not
     /// locked was left behind.
     private func claimPartial() throws -> Int32 {
+        guard fileStatus(partial + "-wal") == nil else {
+            throw DatabaseError(resultCode: .cannotOpen, message: "\(partial) is a database in use")
+        }
         let descriptor = try systemCall(partial) { open(partial, O_CREAT | O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0o600) }
         do {
-            let isClaimed = flock(descriptor, LOCK_EX | LOCK_NB) == 0
+            let isLocked = flock(descriptor, LOCK_EX | LOCK_NB) == 0
             var status = stat()
             try systemCall(partial) { fstat(descriptor, &status) }
             // Between opening and locking, another copy may have given it its name.
-            guard isClaimed, fileStatus(partial)?.st_ino == status.st_ino, status.st_nlink == 1 else {
-                throw DatabaseError(
-                    resultCode: .busy,
-                    message: "another backup to \(file.path) is under way"
-                )
+            guard isLocked, fileStatus(partial)?.st_ino == status.st_ino, status.st_nlink == 1 else {
+                throw DatabaseError(resultCode: .busy, message: "another backup to \(file.path) is under way")
             }
             try systemCall(partial) { fchmod(descriptor, 0o600) }
             try systemCall(partial) { ftruncate(descriptor, 0) }
@@ -58,5 +66,12 @@ struct FileCopy: Sendable {
             close(descriptor)
             throw error
         }
+    }
+}
+
+extension Connection {
+    /// Copies one state of the database to an empty file: <https://sqlite.org/lang_vacuum.html>.
+    func vacuum(into path: String) throws {
+        try prepared("VACUUM INTO :path").execute(path)
     }
 }

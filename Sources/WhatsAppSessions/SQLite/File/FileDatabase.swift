@@ -12,6 +12,7 @@ final class FileDatabase: Sendable {
     private let identity: DatabaseFile.Identity
     let writer: Lock<FileConnection?>
     private let readers: Readers
+    private let checkpointer = Lock<FileConnection?>(nil)
     private let waiting = Lock<[any WaitingChange]>([])
     let upkeep = Lock(LogUpkeepSchedule())
     /// Changes and upkeep take turns here, first come, first served. A synchronous caller's turn runs on its own thread.
@@ -29,6 +30,7 @@ final class FileDatabase: Sendable {
         self.file = file
         self.patience = patience
         identity = file.identity
+        guard identity.isComplete else { throw DatabaseError.moved }
         self.writer = Lock(writer)
         readers = Readers(file, identity)
         if owesErasure { owe(.erase) }
@@ -60,13 +62,11 @@ final class FileDatabase: Sendable {
         _ body: @escaping @Sendable (Connection) throws -> Changed<Value>
     ) async throws -> Value {
         try owner.requireThisProcess()
-        let change = QueuedChange(deadline: .now + patience, body: body)
-        waiting.withLock { $0.append(change) }
         return try await withCheckedThrowingContinuation { continuation in
-            turns.async {
-                self.takeTurn(of: change)
-                continuation.resume(with: change.outcome)
-            }
+            // Resumed by whichever turn commits it.
+            let change = QueuedChange(deadline: .now + patience, body: body, continuation)
+            waiting.withLock { $0.append(change) }
+            turns.async { self.takeTurn(of: change) }
         }
     }
 
@@ -172,11 +172,32 @@ final class FileDatabase: Sendable {
 
     /// Tries upkeep, and comes back later where it fails.
     private func maintainLog(_ due: LogUpkeep, _ writer: FileConnection) {
-        let isDone = try? readers.withConnection { checkpointer in
+        let deadline = ContinuousClock.now + .seconds(1)
+        let isDone = try? checkpointer.withLock { checkpointer in
             try requireFileInPlace()
-            return try writer.maintainLog(due, checkpointer: checkpointer, deadline: .now + .seconds(1))
+            let connection = try checkpointer ?? FileConnection(readerOf: file, identity, until: deadline)
+            checkpointer = connection
+            return try writer.maintainLog(
+                due,
+                identity: identity,
+                checkpointer: connection,
+                deadline: deadline,
+                drain: readers.drain
+            )
         }
         planTurn(at: upkeep.withLock { $0.tried(due, success: isDone ?? false, now: .now) })
+    }
+
+    // MARK: Copies
+
+    /// Copies the database from a connection of its own, so that nobody waits for it.
+    func copy(to copy: FileCopy) throws {
+        // Throws where the database is closed.
+        try read { _ in }
+        let connection = try FileConnection(readerOf: file, identity, until: .now + patience)
+        try copy.create { target in
+            try connection.wait(until: .now + patience) { try $0.vacuum(into: target) }
+        }
     }
 
     // MARK: The end
@@ -201,6 +222,7 @@ final class FileDatabase: Sendable {
             defer { writer = nil }
             if let owed = upkeep.withLock(\.owed) { maintainLog(owed, connection) }
             readers.close()
+            checkpointer.withLock { $0 = nil }
             try requireFileInPlace()
             connection.setDeletesLogAtEnd(true)
         }

@@ -29,7 +29,9 @@ final class Readers: Sendable {
         until deadline: ContinuousClock.Instant,
         _ body: @Sendable (Connection) throws -> Value
     ) throws -> Value {
-        try withConnection { try $0.wait(until: deadline, body) }
+        let reader = enter()
+        defer { leave(reader) }
+        return try use(reader, until: deadline, body)
     }
 
     func read<Value: Sendable>(
@@ -40,16 +42,14 @@ final class Readers: Sendable {
         return try await withCheckedThrowingContinuation { continuation in
             reader.thread.async {
                 defer { self.leave(reader) }
-                continuation.resume(with: Result { try self.use(reader) { try $0.wait(until: deadline, body) } })
+                continuation.resume(with: Result { try self.use(reader, until: deadline, body) })
             }
         }
     }
 
-    /// Lends a connection for as long as `body` runs.
-    func withConnection<Value: Sendable>(_ body: (FileConnection) throws -> Value) throws -> Value {
-        let reader = enter()
-        defer { leave(reader) }
-        return try use(reader, body)
+    /// Waits until the reads that are under way have ended.
+    func drain() {
+        for reader in readers { reader.state.withLock { _ in } }
     }
 
     func close() {
@@ -72,18 +72,19 @@ final class Readers: Sendable {
         reader.callers.withLock { $0 -= 1 }
     }
 
-    private func use<Value: Sendable>(_ reader: Reader, _ body: (FileConnection) throws -> Value) throws -> Value {
+    private func use<Value: Sendable>(
+        _ reader: Reader,
+        until deadline: ContinuousClock.Instant,
+        _ body: (Connection) throws -> Value
+    ) throws -> Value {
         try reader.state.withLock { state in
             switch state {
-            case .open(let connection): return try body(connection)
+            case .open(let connection): return try connection.wait(until: deadline, body)
             case .closed: throw DatabaseError.closed
             case .unopened:
-                let connection = try FileConnection(file, isReader: true)
-                // Opens the log, which must be the one that the writer writes to.
-                _ = try connection.wait(until: .now) { try $0.prepared("PRAGMA user_version").first { _ in } }
-                guard file.identity == identity else { throw DatabaseError.moved }
+                let connection = try FileConnection(readerOf: file, identity, until: deadline)
                 state = .open(connection)
-                return try body(connection)
+                return try connection.wait(until: deadline, body)
             }
         }
     }

@@ -9,7 +9,10 @@ func systemCall(_ path: String, _ call: () -> Int32) throws -> Int32 {
     if result >= 0 { return result }
     guard code == EINTR else {
         let reason = String(cString: strerror(code))
-        throw DatabaseError(resultCode: .cannotOpen, message: "\(path): \(reason)")
+        let codes: [Int32: DatabaseError.ResultCode] = [
+            ENOSPC: .full, EDQUOT: .full, EIO: .ioError, EROFS: .readOnly,
+        ]
+        throw DatabaseError(resultCode: codes[code, default: .cannotOpen], message: "\(path): \(reason)")
     }
     return try systemCall(path, call)
 }

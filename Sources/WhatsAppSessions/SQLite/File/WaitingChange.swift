@@ -1,6 +1,6 @@
-/// A change that waits to be committed, with whatever its caller wants back.
+/// A change in the queue, and its outcome.
 protocol WaitingChange: AnyObject, Sendable {
-    /// Until when its caller waits for locks.
+    /// When its caller stops waiting for locks.
     var deadline: ContinuousClock.Instant { get }
     var isDone: Bool { get }
     /// Why it failed, or was refused.
@@ -17,17 +17,24 @@ protocol WaitingChange: AnyObject, Sendable {
 
 final class QueuedChange<Value: Sendable>: WaitingChange {
     private struct State {
-        var result: Result<Changed<Value>, any Error>
+        var result: Result<Changed<Value>, any Error> = .failure(DatabaseError.closed)
         var isDone = false
     }
 
     let deadline: ContinuousClock.Instant
     private let body: @Sendable (Connection) throws -> Changed<Value>
-    private let state = Lock(State(result: .failure(DatabaseError.closed)))
+    private let state = Lock(State())
+    /// An `async` caller.
+    private let continuation: CheckedContinuation<Value, any Error>?
 
-    init(deadline: ContinuousClock.Instant, body: @escaping @Sendable (Connection) throws -> Changed<Value>) {
+    init(
+        deadline: ContinuousClock.Instant,
+        body: @escaping @Sendable (Connection) throws -> Changed<Value>,
+        _ continuation: CheckedContinuation<Value, any Error>? = nil
+    ) {
         self.deadline = deadline
         self.body = body
+        self.continuation = continuation
     }
 
     var isDone: Bool { state.withLock(\.isDone) }
@@ -44,13 +51,16 @@ final class QueuedChange<Value: Sendable>: WaitingChange {
     }
 
     func finish() -> Bool {
-        state.withLock { state in
+        let result = state.withLock { state in
             state.isDone = true
-            return (try? state.result.get().erases) ?? false
+            return state.result
         }
+        continuation?.resume(with: result.map(\.value))
+        return (try? result.get().erases) ?? false
     }
 
     func fail(_ error: any Error) {
-        state.withLock { $0 = State(result: .failure(error), isDone: true) }
+        state.withLock { $0.result = .failure(error) }
+        _ = finish()
     }
 }

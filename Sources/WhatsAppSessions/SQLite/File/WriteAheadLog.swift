@@ -15,34 +15,43 @@ enum LogUpkeep: Int, Comparable, Sendable {
 }
 
 extension FileConnection {
-    /// Moves the log into the file, has it started over, and erases what is left of it if that is asked for.
+    /// Checkpoints the log and starts it over at its beginning. For `.erase`, overwrites the rest of it too.
     ///
     /// Before 3.51.3 SQLite can corrupt a file when a checkpoint meets a writer that starts the log over
-    /// (<https://sqlite.org/wal.html#the_wal_reset_bug>). Modes that keep writers out turn into PASSIVE, which doesn't, when
-    /// they cannot get the write lock in time. So this connection holds the write lock, and `checkpointer` copies the
-    /// pages meanwhile. That waits for no reader either. The next change then starts the log over, if nobody reads from it.
+    /// (<https://sqlite.org/wal.html#the_wal_reset_bug>). The modes that keep writers out turn into PASSIVE, which doesn't,
+    /// when they can't get the write lock in time. So this connection holds the write lock while `checkpointer` copies the
+    /// pages. A PASSIVE checkpoint waits for no reader, either.
     ///
-    /// - Returns: `false` when a reader is in the way.
+    /// - Parameters:
+    ///   - identity: The files that the database was opened with. Nothing else is written to.
+    ///   - drain: Waits until the reads of this process that are under way have ended. Those that begin meanwhile need no
+    ///     log any more, since all its pages are in the file.
+    /// - Returns: `false` when another reader is in the way.
     /// - Throws: ``DatabaseError`` when another connection keeps the write lock until `deadline`.
     func maintainLog(
         _ upkeep: LogUpkeep,
+        identity: DatabaseFile.Identity,
         checkpointer: FileConnection,
-        deadline: ContinuousClock.Instant
+        deadline: ContinuousClock.Instant,
+        drain: () -> Void = {}
     ) throws -> Bool {
         guard try copyLog(checkpointer, until: deadline, { _, isComplete in isComplete }) else { return false }
-        logPages = 0
-        guard upkeep == .erase else { return true }
-        // A change that writes the page of the header as it was, to start the log over now.
+        // A change that writes the page of the header as it was. It starts the log over, unless a reader needs the log.
         try connection.transaction {
+            drain()
             let version = try connection.prepared("PRAGMA user_version").only { try $0.integer(0) }
             try connection.execute("PRAGMA user_version = \(version)")
         }
-        // With a reader in the way it was appended.
         guard logPages == 1 else { return false }
+        guard upkeep == .erase else { return true }
         let pageSize = try connection.prepared("PRAGMA page_size").only { try Int($0.integer(0)) }
         return try copyLog(checkpointer, until: deadline) { pages, _ in
             // A header, then pages with a header each: https://sqlite.org/fileformat.html#the_write_ahead_log
-            try file.eraseLog(from: 32 + pages * (24 + pageSize), limit: LogUpkeep.longLog * pageSize)
+            try file.eraseLog(
+                of: identity,
+                from: 32 + pages * (24 + pageSize),
+                limit: LogUpkeep.longLog * pageSize
+            )
             return true
         }
     }
@@ -71,7 +80,13 @@ extension FileConnection {
     func begin(until deadline: ContinuousClock.Instant) throws {
         try wait(until: deadline) { connection in
             try connection.rollBack()
-            try connection.prepared("BEGIN IMMEDIATE").execute()
+            do {
+                try connection.prepared("BEGIN IMMEDIATE").execute()
+            } catch {
+                // One that ran out of memory may have begun all the same.
+                try? connection.rollBack()
+                throw error
+            }
         }
     }
 }
@@ -81,18 +96,22 @@ extension DatabaseFile {
     /// there, because a disk takes twice as long to sync a file that grows.
     ///
     /// The log carries no locks, so its descriptor may be closed. Blocks that are zero already are not written again.
-    fileprivate func eraseLog(from start: Int, limit: Int) throws {
+    ///
+    /// - Throws: ``DatabaseError`` when another file has the log's name by now.
+    fileprivate func eraseLog(of identity: Identity, from start: Int, limit: Int) throws {
         let descriptor = try systemCall(log) { open(log, O_RDWR | O_NOFOLLOW | O_CLOEXEC) }
         defer { close(descriptor) }
+        guard identity.isLog(descriptor) else { throw DatabaseError.moved }
         if logSize > limit { try systemCall(log) { ftruncate(descriptor, off_t(max(start, limit))) } }
         var block = [UInt8](repeating: 0, count: 65536)
         let zeros = block
         var offset = start
         while true {
-            let count = try systemCall(log) { Int32(pread(descriptor, &block, block.count, off_t(offset))) }
+            var count = try systemCall(log) { Int32(pread(descriptor, &block, block.count, off_t(offset))) }
             guard count > 0 else { break }
             if block[..<Int(count)] != zeros[..<Int(count)] {
-                try systemCall(log) { Int32(pwrite(descriptor, zeros, Int(count), off_t(offset))) }
+                // What a short write leaves is read again.
+                count = try systemCall(log) { Int32(pwrite(descriptor, zeros, Int(count), off_t(offset))) }
             }
             offset += Int(count)
         }
