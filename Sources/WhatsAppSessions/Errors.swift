@@ -5,6 +5,7 @@ public struct SessionNotFoundError: Error, Hashable, Sendable {
     /// The id that no session has.
     public let sessionID: String
 
+    /// Creates the error, in a test for instance.
     public init(sessionID: String) { self.sessionID = sessionID }
 }
 
@@ -13,6 +14,7 @@ public struct SessionAlreadyExistsError: Error, Hashable, Sendable {
     /// The id that is taken.
     public let sessionID: String
 
+    /// Creates the error, in a test for instance.
     public init(sessionID: String) { self.sessionID = sessionID }
 }
 
@@ -58,6 +60,7 @@ public struct InvalidSessionUpdateError: Error, Hashable, Sendable {
     /// The rule that it would break.
     public let reason: Reason
 
+    /// Creates the error, in a test for instance.
     public init(sessionID: String, reason: Reason) {
         self.sessionID = sessionID
         self.reason = reason

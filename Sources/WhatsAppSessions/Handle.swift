@@ -1,5 +1,5 @@
 extension SessionManager {
-    /// Runs `body` with the connection that changes, as a pointer to `sqlite3`. For the checks of this package only: it
+    /// Runs `body` with the writer's `sqlite3` handle. For the checks of this package only: it
     /// can break every promise.
     package func withHandle<Value: Sendable>(_ body: (OpaquePointer?) throws -> Value) throws -> Value {
         switch database {

@@ -14,17 +14,18 @@ import Foundation
 /// throws an error and changes nothing.
 ///
 /// Every method may be called from any thread, and has an `async` overload, which Swift chooses in `async` code. In memory
-/// both take microseconds; `backUp` and a list take longer the more sessions there are. In a file a read waits for no
-/// other process, and a change waits for the disk and for the locks of other processes, for at most about a minute from
+/// both take microseconds; `backUp` and a list take longer the more sessions there are. In a file a read waits neither for
+/// the disk nor for a writer, and a change waits for the disk and for the locks of other processes, for at most about a minute from
 /// its own call (<doc:Durability>). An `async` call waits without blocking a thread of Swift's cooperative pool.
+/// Cancelling a task does not cancel its call.
 ///
-/// Besides the errors that a method names, each may throw ``DatabaseError`` when SQLite cannot do its work: out of memory, a
+/// Any method may also throw ``DatabaseError``, when SQLite cannot do its work: out of memory, a
 /// disk error, a text longer than SQLite's limit of 1,000,000,000 bytes, a damaged row, a manager that was closed, or a
 /// process that was forked since the manager was opened.
 public final class SessionManager: Sendable {
     /// A manager for programs that need only one. Its sessions are in memory and end with the process.
     ///
-    /// Opening a database in memory fails only when memory has run out, which ends the process here.
+    /// Opening it fails only without memory, or with an SQLite older than 3.37. Either ends the process.
     public static let shared = try! SessionManager()
 
     let database: Database
@@ -88,13 +89,14 @@ public final class SessionManager: Sendable {
 
     /// Marks the sessions that a dead process left behind as disconnected, so that the host can connect them again.
     ///
-    /// Call it once when the gateway starts, before any worker does. If two gateways shared the file, it would disconnect
+    /// Call it once when the gateway starts, before any worker starts. If two gateways shared the file, it would disconnect
     /// the other one's sessions.
     ///
     /// - Returns: The sessions that were `initializing`, `qr_waiting` or `connected`, as they were, in order of creation.
     ///   Each is now ``Session/Status/disconnected`` without a QR code. Sessions that were disconnected stay untouched.
     /// - Throws: ``DatabaseError`` with the code ``DatabaseError/ResultCode/corrupt`` when rows are damaged: it names each
-    ///   of them, and all others are disconnected all the same. After any other error nothing has changed.
+    ///   of them, and all others are disconnected all the same. After any other error nothing has changed, apart from
+    ///   the exceptions in <doc:Durability>.
     @discardableResult
     public func recoverSessions() throws -> [Session] {
         try Self.recovered(database.change { try SessionTable($0).disconnectAll() })
@@ -103,8 +105,9 @@ public final class SessionManager: Sendable {
     /// Writes a consistent copy of the database to a new file, which a manager can open.
     ///
     /// The copy appears at `path` only once it is complete and synced; only its owner can read it. Until then it is
-    /// `path.partial`. If the process is killed meanwhile, that file stays, and the next backup to the same path replaces
-    /// it. In memory other calls wait until the copy is done; in a file they go on.
+    /// `path.partial`, and a file of that name is replaced. If the process is killed meanwhile, that file and perhaps
+    /// `path.partial-journal` stay until the next backup to the same path. In memory other calls wait until the copy is
+    /// done; in a file they go on.
     ///
     /// - Parameter path: Where to write the copy; an existing file is never overwritten.
     /// - Throws: ``DatabaseError`` when there is something at `path`, or the copy cannot be written; then nothing is left.
@@ -112,10 +115,11 @@ public final class SessionManager: Sendable {
         try database.copy(to: path)
     }
 
-    /// Closes the manager, after the changes that wait, and with the log of the file erased if a QR code is still in it.
+    /// Finishes the waiting changes, erases dropped QR codes from the log, and closes the manager.
     ///
     /// Every later call throws ``DatabaseError``, except another `close`. A manager that is not closed is closed when its
-    /// last reference goes.
+    /// last reference goes, which blocks that thread, perhaps for a second; in `async` code call `close()`. The erasure is
+    /// tried once; if another program is reading from the log, codes stay in it (<doc:Durability>).
     ///
     /// - Throws: ``DatabaseError`` when the file is no longer in its place. The manager is closed all the same.
     public func close() throws {

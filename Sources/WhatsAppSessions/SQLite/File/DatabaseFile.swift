@@ -6,7 +6,7 @@ import WhatsAppSessionsSQLite
 /// No descriptor of a database in use is ever opened and closed here: `close` would drop the locks that SQLite holds for
 /// other connections of this process (<https://sqlite.org/howtocorrupt.html>, section 2.2).
 struct DatabaseFile: Sendable {
-    /// Absolute, with every link among its folders resolved. So SQLite never takes it for anything else: `:memory:`, or a
+    /// Absolute, with every link among its folders resolved, so SQLite can't mistake it for anything else: `:memory:`, or a
     /// `file:` URI whose options could turn off locks (<https://sqlite.org/uri.html>).
     let path: String
     let folder: String

@@ -5,7 +5,7 @@ import WhatsAppSessionsSQLite
 final class FileConnection {
     let connection: Connection
     let file: DatabaseFile
-    /// Until when to wait for a lock that another connection holds.
+    /// When to stop waiting for a lock that another connection holds.
     private(set) var deadline = ContinuousClock.now
     /// How many pages of the log are in use, after the last commit or upkeep.
     var logPages = 0

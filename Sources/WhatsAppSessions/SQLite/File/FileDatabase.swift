@@ -22,7 +22,7 @@ final class FileDatabase: Sendable {
         let openFile = try Fork.OpenFile()
         let file = try DatabaseFile(path)
         try file.createIfMissing()
-        // What a process that died left behind.
+        // A process that died may have left a QR code in the log.
         let owesErasure = file.logSize > 0
         let writer = try FileConnection(file)
         try writer.prepare(schema, deadline: .now + patience)
@@ -97,7 +97,7 @@ final class FileDatabase: Sendable {
     private func begin(on writer: FileConnection, until deadline: ContinuousClock.Instant) throws {
         try writer.begin(until: deadline)
         do {
-            // Nothing is written beside a file that is gone…
+            // Don't write to a file that was moved away.
             try requireFileInPlace()
         } catch {
             try? writer.connection.rollBack()
@@ -135,7 +135,7 @@ final class FileDatabase: Sendable {
             }.max()
         }
         do {
-            // … and nothing that went into such a file is called saved.
+            // The file may have been moved during the commit; then don't report success.
             try requireFileInPlace()
             let erases = changes.map { $0.finish() }.contains(true)
             return erases ? .erase : writer.logPages > LogUpkeep.longLog ? .startOver : nil
