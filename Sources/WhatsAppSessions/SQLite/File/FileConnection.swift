@@ -34,14 +34,17 @@ final class FileConnection {
         _ identity: DatabaseFile.Identity,
         until deadline: ContinuousClock.Instant
     ) throws {
-        guard file.identity == identity else { throw DatabaseError.moved }
+        func requireFileInPlace() throws {
+            guard file.identity == identity else { throw DatabaseError.moved }
+        }
+        try requireFileInPlace()
         try self.init(file)
         try wait(until: deadline) { connection in
             try connection.execute(Self.settings)
             // Opens the log.
             try connection.prepared("SELECT count(*) FROM sqlite_schema").only { _ in }
         }
-        guard file.identity == identity else { throw DatabaseError.moved }
+        try requireFileInPlace()
     }
 
     /// Makes the file a database with this schema and a write-ahead log, if it is not one yet. Nothing is written to a

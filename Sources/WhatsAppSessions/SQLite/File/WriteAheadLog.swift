@@ -105,16 +105,15 @@ extension DatabaseFile {
         if logSize > limit { try systemCall(log) { ftruncate(descriptor, off_t(max(start, limit))) } }
         var block = [UInt8](repeating: 0, count: 65536)
         let zeros = block
-        var offset = start
-        while true {
-            var count = try systemCall(log) { Int32(pread(descriptor, &block, block.count, off_t(offset))) }
-            guard count > 0 else { break }
-            if block[..<Int(count)] != zeros[..<Int(count)] {
+        var (offset, count) = (start, 0)
+        repeat {
+            count = try Int(systemCall(log) { Int32(pread(descriptor, &block, block.count, off_t(offset))) })
+            if block[..<count] != zeros[..<count] {
                 // What a short write leaves is read again.
-                count = try systemCall(log) { Int32(pwrite(descriptor, zeros, Int(count), off_t(offset))) }
+                count = try Int(systemCall(log) { Int32(pwrite(descriptor, zeros, count, off_t(offset))) })
             }
-            offset += Int(count)
-        }
+            offset += count
+        } while count > 0
         try sync(descriptor, log)
     }
 }
