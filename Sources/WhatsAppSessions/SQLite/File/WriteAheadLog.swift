@@ -33,7 +33,7 @@ extension FileConnection {
         identity: DatabaseFile.Identity,
         checkpointer: FileConnection,
         deadline: ContinuousClock.Instant,
-        drain: () -> Void = {}
+        drain: () -> Void
     ) throws -> Bool {
         guard try copyLog(checkpointer, until: deadline, { _, isComplete in isComplete }) else { return false }
         // A change that writes the page of the header as it was. It starts the log over, unless a reader needs the log.
