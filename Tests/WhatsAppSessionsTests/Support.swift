@@ -42,6 +42,34 @@ extension Connection {
     }
 }
 
+/// Runs in the middle of each commit of a manager, and may have it fail: https://sqlite.org/c3ref/commit_hook.html
+final class CommitHook: Sendable {
+    private let count = Lock(0)
+    private let fails: @Sendable (Int) -> Bool
+
+    /// How many commits there were.
+    var commits: Int { count.withLock { $0 } }
+
+    /// A hook that is told the number of each commit, counted from 1, and says whether it fails.
+    init(_ fails: @escaping @Sendable (Int) -> Bool) { self.fails = fails }
+
+    /// Runs `body` with this hook on the manager's commits.
+    func during<Value>(_ manager: SessionManager, _ body: () async throws -> Value) async throws -> Value {
+        let callback: @convention(c) (UnsafeMutableRawPointer?) -> Int32 = { hook in
+            let hook = Unmanaged<CommitHook>.fromOpaque(hook!).takeUnretainedValue()
+            let number = hook.count.withLock { count in
+                count += 1
+                return count
+            }
+            return hook.fails(number) ? 1 : 0
+        }
+        try manager.withHandle { _ = sqlite3_commit_hook($0, callback, Unmanaged.passUnretained(self).toOpaque()) }
+        let value = try await body()
+        try manager.withHandle { _ = sqlite3_commit_hook($0, nil, nil) }
+        return value
+    }
+}
+
 /// A folder that goes with the test.
 final class TemporaryFolder: Sendable {
     let path: String

@@ -34,25 +34,20 @@ import WhatsAppSessionsSQLite
 
     @Test func `changes that wait together are one transaction`() async throws {
         let manager = try folder.open()
-        let commits = Lock(0)
-        try manager.withHandle { handle in
-            let count: @convention(c) (UnsafeMutableRawPointer?) -> Int32 = { commits in
-                Unmanaged<Lock<Int>>.fromOpaque(commits!).takeUnretainedValue().withLock { $0 += 1 }
-                return 0
-            }
-            _ = sqlite3_commit_hook(handle, count, Unmanaged.passRetained(commits).toOpaque())
-        }
-        let results = try await together(
-            on: manager,
-            (0..<50).map { number in
-                {
-                    if number % 2 == 0 { return try await manager.createSession("\(number)").id }
-                    return try await onThread { try manager.createSession("\(number)").id }
+        let hook = CommitHook { _ in false }
+        let results = try await hook.during(manager) {
+            try await together(
+                on: manager,
+                (0..<50).map { number in
+                    {
+                        if number % 2 == 0 { return try await manager.createSession("\(number)").id }
+                        return try await onThread { try manager.createSession("\(number)").id }
+                    }
                 }
-            }
-        )
+            )
+        }
         #expect(try results.map { try $0.get() } == (0..<50).map { "\($0)" })
-        #expect(commits.withLock { $0 } == 1)
+        #expect(hook.commits == 1)
         #expect(try await manager.getAllSessions().count == 50)
     }
 
@@ -116,52 +111,40 @@ import WhatsAppSessionsSQLite
 
     @Test func `when the commit fails, each change is run again alone and hears its own outcome`() async throws {
         let manager = try folder.open()
-        let commits = Lock(0)
-        try manager.withHandle { handle in
-            // The first commit, of all, fails; so does the third, of one.
-            let fail: @convention(c) (UnsafeMutableRawPointer?) -> Int32 = { commits in
-                Unmanaged<Lock<Int>>.fromOpaque(commits!).takeUnretainedValue().withLock { count in
-                    count += 1
-                    return count == 1 || count == 3 ? 1 : 0
-                }
-            }
-            _ = sqlite3_commit_hook(handle, fail, Unmanaged.passRetained(commits).toOpaque())
+        // The first commit, of all, fails; so does the third, of one.
+        let hook = CommitHook { $0 == 1 || $0 == 3 }
+        let results = try await hook.during(manager) {
+            try await together(
+                on: manager,
+                (0..<4).map { number in { try await manager.createSession("\(number)").id } }
+            )
         }
-        let results = try await together(
-            on: manager,
-            (0..<4).map { number in { try await manager.createSession("\(number)").id } }
-        )
         let failures = results.compactMap { result in
             if case .failure(let error) = result { error as? DatabaseError } else { nil }
         }
         #expect(failures.count == 1)
         #expect(try .constraint ~= #require(failures.first).resultCode)
         #expect(Set(try await manager.getAllSessions().map(\.id)) == Set(results.compactMap { try? $0.get() }))
-        #expect(commits.withLock { $0 } == 5)
+        #expect(hook.commits == 5)
     }
 
     @Test func `when the file is taken away while each is run again, each hears that`() async throws {
         let manager = try folder.open()
         let path = folder.file
-        try manager.withHandle { handle in
-            _ = sqlite3_commit_hook(
-                handle,
-                {
-                    rename(String(cString: $0!.assumingMemoryBound(to: CChar.self)), "/tmp/whatsapp-sessions-gone")
-                    return 1
-                },
-                strdup(path)
+        let hook = CommitHook { _ in
+            rename(path, path + ".gone")
+            return true
+        }
+        let results = try await hook.during(manager) {
+            try await together(
+                on: manager,
+                (0..<3).map { number in { try await manager.createSession("\(number)").id } }
             )
         }
-        let results = try await together(
-            on: manager,
-            (0..<3).map { number in { try await manager.createSession("\(number)").id } }
-        )
         for result in results {
             let error = #expect(throws: DatabaseError.self) { _ = try result.get() }
             #expect(error?.resultCode == .misuse)
         }
-        unlink("/tmp/whatsapp-sessions-gone")
     }
 
     @Test func `a read that begins after a change returned sees it, on every thread`() async throws {

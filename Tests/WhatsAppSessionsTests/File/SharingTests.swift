@@ -161,21 +161,16 @@ import WhatsAppSessionsSQLite
         #expect(try folder.names.filter { !$0.hasSuffix("-shm") } == names.filter { !$0.hasSuffix("-shm") })
     }
 
-    @Test func `a file that is taken away inside a transaction is noticed after it`() throws {
+    @Test func `a file that is taken away inside a transaction is noticed after it`() async throws {
         let manager = try folder.open()
         let log = folder.file + "-wal"
-        try manager.withHandle { handle in
-            // Runs in the middle of the change.
-            _ = sqlite3_commit_hook(
-                handle,
-                {
-                    rename(String(cString: $0!.assumingMemoryBound(to: CChar.self)), "/tmp/whatsapp-sessions-gone")
-                    return 0
-                },
-                strdup(log)
-            )
+        let hook = CommitHook { _ in
+            rename(log, log + ".gone")
+            return false
         }
-        let error = #expect(throws: DatabaseError.self) { try manager.createSession("support") }
+        let error = try await hook.during(manager) {
+            await #expect(throws: DatabaseError.self) { try await manager.createSession("support") }
+        }
         #expect(error?.resultCode == .misuse)
     }
 
