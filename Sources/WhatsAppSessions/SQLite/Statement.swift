@@ -30,7 +30,7 @@ struct Statement {
     /// Runs a statement that has one row whatever the database holds, and reads it.
     func only<Value>(read: (Row) throws -> Value) throws -> Value {
         guard let value = try first(read: read) else {
-            throw DatabaseError(resultCode: .error, message: "no row", sql: sql(handle))
+            throw DatabaseError(resultCode: .error, message: "no row", sql: sqlText(of: handle))
         }
         return value
     }
@@ -160,7 +160,7 @@ struct Row {
         guard type != SQLITE_NULL else { return nil }
         guard type == SQLITE_TEXT else { throw malformed(column) }
         guard let start = sqlite3_value_text(value) else {
-            throw DatabaseError(resultCode: .outOfMemory, message: "out of memory", sql: sql(handle))
+            throw DatabaseError(resultCode: .outOfMemory, message: "out of memory", sql: sqlText(of: handle))
         }
         let count = Int(sqlite3_value_bytes(value))
         // The fast way stops at a NUL, which a text may contain; then the slow one takes every byte.
@@ -195,15 +195,15 @@ struct Row {
     /// The error for a value that makes no sense. It names the column, never the value.
     func malformed(_ column: Int32) -> DatabaseError {
         let name = String(cString: sqlite3_column_name(handle, column))
-        return DatabaseError(resultCode: .corrupt, message: "malformed \(name)", sql: sql(handle))
+        return DatabaseError(resultCode: .corrupt, message: "malformed \(name)", sql: sqlText(of: handle))
     }
 }
 
 extension DatabaseError {
     fileprivate init(_ code: Int32, statement: OpaquePointer) {
-        self.init(code, on: sqlite3_db_handle(statement), sql: WhatsAppSessions.sql(statement))
+        self.init(code, on: sqlite3_db_handle(statement), sql: sqlText(of: statement))
     }
 }
 
 /// The text of a statement, without bound values.
-private func sql(_ statement: OpaquePointer) -> String { String(cString: sqlite3_sql(statement)) }
+private func sqlText(of statement: OpaquePointer) -> String { String(cString: sqlite3_sql(statement)) }
