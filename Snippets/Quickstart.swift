@@ -1,4 +1,4 @@
-// Plays the recorded life of one WhatsApp account through a session manager in memory.
+// Plays the recorded life of one WhatsApp account through a session manager in memory, and follows what changes.
 import Foundation
 import WhatsAppSessions
 
@@ -11,7 +11,8 @@ struct Event: Decodable {
     struct Account: Decodable { var id: String, name: String? }
     struct Disconnect: Decodable { var error: Failure }
     struct Failure: Decodable { var output: Output }
-    struct Output: Decodable { var statusCode: Int }
+    struct Output: Decodable { var statusCode: Int, payload: Boom }
+    struct Boom: Decodable { var message: String }
     struct Payload: Decodable {
         var connection: String?, qr: String?, isNewLogin: Bool?, me: Account?, lastDisconnect: Disconnect?
     }
@@ -28,9 +29,19 @@ extension SessionUpdates {
         case (_, "open"):
             self.init(status: .connected, connectedAt: .set(event.at))
         case (_, "close"):
-            // 401: unlinked on the phone. Any other code: the host opens a new socket.
-            let isLoggedOut = data.lastDisconnect?.error.output.statusCode == 401
-            self.init(status: isLoggedOut ? .disconnected : .initializing)
+            let output = data.lastDisconnect?.error.output
+            switch output?.statusCode {
+            case 401:
+                let reason = DisconnectReason(code: 401, text: "logged out on the phone")
+                self.init(status: .disconnected, disconnectReason: .set(reason))
+            case 515:
+                // A restart after the pairing, not a disconnection.
+                self.init(status: .initializing)
+            case let code:
+                // Lost: the host opens a new socket.
+                let reason = DisconnectReason(code: code, text: output?.payload.message ?? "connection closed")
+                self.init(status: .initializing, disconnectReason: .set(reason))
+            }
         case _ where data.isNewLogin == true:
             // Paired: the QR code is dead from here on, but the account is not online yet.
             self.init(status: .initializing)
@@ -55,46 +66,50 @@ decoder.dateDecodingStrategy = .custom { decoder in
 }
 
 func show(_ columns: String...) {
-    let padded = zip(columns, [20, 10, 12, 0]).map { text, width in
-        text + String(repeating: " ", count: max(0, width - text.count))
+    let padded = zip(columns.dropLast(), [10, 12, 20]).map { text, width in
+        text.padding(toLength: width, withPad: " ", startingAt: 0)
     }
-    print(padded.joined(separator: "  "))
+    print((padded + columns.suffix(1)).joined(separator: "  "))
 }
 
-func time(_ date: Date) -> String { date.formatted(.iso8601.dateTimeSeparator(.space)) }
-
-func details(_ session: Session) -> String {
-    let code = session.qrCode.map { "a QR code of \($0.count) characters" }
-    let known = [session.phoneNumber, session.name, code].compactMap(\.self)
-    return known.isEmpty ? "-" : known.joined(separator: ", ")
+// Prints each change once, in order, while the recording plays; until the last account is created.
+let start = try await manager.snapshot().cursor
+let timeline = Task {
+    show("session", "status", "what changed, or why")
+    for try await change in manager.changes(after: start) {
+        let what = change.kind == .updated ? "\(change.fields)" : "\(change.kind)"
+        let why = change.fields.contains(.disconnectReason) ? change.disconnectReason.map { "\($0)" } : nil
+        show(change.sessionID, change.status?.rawValue ?? "-", why ?? what)
+        if change.sessionID == "support" { break }
+    }
 }
 
-show("time", "session", "status", "number, name, QR code")
-var shown: Session?
 var now = Date.distantPast
 for line in try String(contentsOf: recording, encoding: .utf8).split(separator: "\n") {
     let event = try decoder.decode(Event.self, from: Data(line.utf8))
     now = event.at
-    if event.event == "app.create" { try manager.createSession(event.session) }
-    if let updates = SessionUpdates(event) { try manager.updateSession(event.session, updates) }
-    if let session = try manager.getSession(event.session), session != shown {
-        show(time(now), session.id, session.status.rawValue, details(session))
-        shown = session
-    }
+    if event.event == "app.create" { try await manager.createSession(event.session) }
+    if let updates = SessionUpdates(event) { try await manager.updateSession(event.session, updates) }
 }
+// The code is scanned and the account is online.
+try await manager.updateSession("shop-eu-01", SessionUpdates(status: .connected, connectedAt: .set(now + 20)))
+try await manager.createSession("support")
+try await timeline.value
 
-// The code is scanned and the account is online, when the socket before speaks up once more.
-try manager.updateSession("shop-eu-01", SessionUpdates(status: .connected, connectedAt: .set(now + 20)))
 print("\nA late QR code from the socket before:")
 do {
-    try manager.updateSession("shop-eu-01", SessionUpdates(status: .qrWaiting, qrCode: .set("2@late")))
+    try await manager.updateSession("shop-eu-01", SessionUpdates(status: .qrWaiting, qrCode: .set("2@late")))
 } catch {
     print(error)
 }
 
-try manager.createSession("support")
 print("\nAll sessions:")
-show("connected at", "session", "status", "number, name, QR code")
-for session in try manager.getAllSessions() {
-    show(session.connectedAt.map(time) ?? "never", session.id, session.status.rawValue, details(session))
+show("session", "status", "connected at", "number, name")
+for session in try await manager.getAllSessions() {
+    show(
+        session.id,
+        session.status.rawValue,
+        session.connectedAt?.formatted(.iso8601.dateTimeSeparator(.space)) ?? "never",
+        session.phoneNumber.map { "\($0), \(session.name ?? "-")" } ?? "-"
+    )
 }

@@ -1,16 +1,21 @@
 -- The sessions of a gateway, and their rules. They hold for the library and for anyone using the `sqlite3` shell.
 -- A rule is named `code: sentence`: a person reads the sentence, a program compares the code.
 -- Statuses are compared with OR: SQLite builds an IN list anew for every UPDATE, which made it 8 times slower.
+-- Times are milliseconds since 1970, UTC.
 
 CREATE TABLE sessions (
-    seq          INTEGER PRIMARY KEY, -- order of creation
-    id           TEXT NOT NULL UNIQUE,
-    status       TEXT NOT NULL DEFAULT 'initializing',
-    phone_number TEXT,                -- digits, known after pairing
-    name         TEXT,                -- the account's own name
-    created_at   INTEGER NOT NULL,    -- milliseconds since 1970, UTC
-    connected_at INTEGER,             -- the same; start of the current connection, or of the last one
-    qr_code      TEXT,                -- a credential: whoever scans it links a device
+    seq                 INTEGER PRIMARY KEY, -- order of creation
+    id                  TEXT NOT NULL UNIQUE,
+    status              TEXT NOT NULL DEFAULT 'initializing',
+    phone_number        TEXT,                -- digits, known after pairing
+    name                TEXT,                -- the account's own name
+    created_at          INTEGER NOT NULL,
+    connected_at        INTEGER,             -- start of the current connection, or of the last one
+    qr_code             TEXT,                -- a credential: whoever scans it links a device
+    status_changed_at   INTEGER,             -- NULL until the status first changes
+    qr_code_received_at INTEGER,
+    disconnect_code     INTEGER,             -- why the account last went offline: the worker's number, if it has one
+    disconnect_text     TEXT,                -- and its words; NULL once the account is connected
 
     CONSTRAINT "seq_not_positive: SQLite chooses seq: leave it out" CHECK (seq > 0),
     CONSTRAINT "unknown_status: the status is initializing, qr_waiting, connected or disconnected" CHECK (
@@ -21,6 +26,12 @@ CREATE TABLE sessions (
     ),
     CONSTRAINT "qr_code_outside_qr_waiting: a QR code is kept only while the status is qr_waiting: set that status, or leave the code out" CHECK (
         qr_code IS NULL OR status = 'qr_waiting'
+    ),
+    CONSTRAINT "disconnect_reason_while_connected: a connected session has no disconnect reason: clear it, or set another status" CHECK (
+        status <> 'connected' OR disconnect_text IS NULL
+    ),
+    CONSTRAINT "disconnect_code_without_text: a disconnect code comes with a text: set disconnect_text, or clear both" CHECK (
+        disconnect_code IS NULL OR disconnect_text IS NOT NULL
     )
 ) STRICT;
 
@@ -46,4 +57,32 @@ BEFORE INSERT ON sessions
 WHEN EXISTS (SELECT 1 FROM sessions WHERE id = NEW.id) OR EXISTS (SELECT 1 FROM sessions WHERE seq = NEW.seq)
 BEGIN
     SELECT RAISE(ABORT, 'already_exists: a session with this id already exists: update it, or delete it first');
+END;
+
+-- A statement that changes a status or a QR code and not its time leaves the time to these. The library sets both.
+CREATE TRIGGER sessions_status_change_is_timed
+AFTER UPDATE ON sessions
+WHEN NEW.status IS NOT OLD.status AND NEW.status_changed_at IS OLD.status_changed_at
+BEGIN
+    UPDATE sessions SET status_changed_at = CAST((julianday('now') - 2440587.5) * 86400000 + 0.5 AS INTEGER)
+    WHERE seq = NEW.seq;
+END;
+
+CREATE TRIGGER sessions_new_qr_code_is_timed
+AFTER UPDATE ON sessions
+WHEN NEW.qr_code IS NOT OLD.qr_code AND NEW.qr_code_received_at IS OLD.qr_code_received_at
+BEGIN
+    UPDATE sessions
+    SET qr_code_received_at = iif(
+        NEW.qr_code IS NULL, NULL, CAST((julianday('now') - 2440587.5) * 86400000 + 0.5 AS INTEGER)
+    )
+    WHERE seq = NEW.seq;
+END;
+
+CREATE TRIGGER sessions_first_qr_code_is_timed
+AFTER INSERT ON sessions
+WHEN NEW.qr_code IS NOT NULL AND NEW.qr_code_received_at IS NULL
+BEGIN
+    UPDATE sessions SET qr_code_received_at = CAST((julianday('now') - 2440587.5) * 86400000 + 0.5 AS INTEGER)
+    WHERE seq = NEW.seq;
 END;

@@ -48,6 +48,11 @@ public struct InvalidSessionUpdateError: Error, Hashable, Sendable {
             code: "connected_without_connected_at",
             description: "a connected session has a connection time: set connected_at"
         )
+        /// A ``Session/disconnectReason`` for a session that is, or becomes, connected.
+        public static let disconnectReasonWhileConnected = Reason(
+            code: "disconnect_reason_while_connected",
+            description: "a connected session has no disconnect reason: clear it, or set another status"
+        )
         /// A date that is not finite, or more than 292 million years from 1970: 64 bits hold no more milliseconds.
         public static let dateOutOfRange = Reason(
             code: "date_out_of_range",
@@ -64,6 +69,32 @@ public struct InvalidSessionUpdateError: Error, Hashable, Sendable {
     public init(sessionID: String, reason: Reason) {
         self.sessionID = sessionID
         self.reason = reason
+    }
+}
+
+/// Thrown when the changes after a cursor are not all in the journal: some are too old and were dropped, or the cursor comes
+/// from another journal, such as that of the database that a backup was made of.
+///
+/// Take a new snapshot and follow the changes after its cursor.
+public struct ChangeCursorExpiredError: Error, Hashable, Sendable {
+    /// The cursor.
+    public let cursor: ChangeCursor
+
+    /// Creates the error, in a test for instance.
+    public init(cursor: ChangeCursor) { self.cursor = cursor }
+}
+
+/// Thrown when a session has not reached a status in time.
+public struct SessionWaitTimeoutError: Error, Hashable, Sendable {
+    /// The session that was waited for.
+    public let sessionID: String
+    /// The statuses that would have ended the wait.
+    public let statuses: Set<Session.Status>
+
+    /// Creates the error, in a test for instance.
+    public init(sessionID: String, statuses: Set<Session.Status>) {
+        self.sessionID = sessionID
+        self.statuses = statuses
     }
 }
 
@@ -90,5 +121,21 @@ extension SessionAlreadyExistsError: CustomStringConvertible, LocalizedError {
 extension InvalidSessionUpdateError: CustomStringConvertible, LocalizedError {
     /// `Session support cannot be updated:` and the reason.
     public var description: String { "Session \(sessionID) cannot be updated: \(reason)" }
+    public var errorDescription: String? { description }
+}
+
+extension ChangeCursorExpiredError: CustomStringConvertible, LocalizedError {
+    /// `The changes after the cursor 4711-12 are not all in the journal`
+    public var description: String { "The changes after the cursor \(cursor) are not all in the journal" }
+    public var errorDescription: String? { description }
+    public var recoverySuggestion: String? { "Take a new snapshot, and follow the changes after its cursor." }
+}
+
+extension SessionWaitTimeoutError: CustomStringConvertible, LocalizedError {
+    /// `Session support did not become connected or disconnected in time`
+    public var description: String {
+        let names = Session.Status.allCases.filter(statuses.contains).map(\.rawValue)
+        return "Session \(sessionID) did not become \(names.joined(separator: " or ")) in time"
+    }
     public var errorDescription: String? { description }
 }

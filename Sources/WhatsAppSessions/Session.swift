@@ -34,8 +34,15 @@ public struct Session: Identifiable, Hashable, Codable, Sendable {
     /// It is a credential: whoever scans it links a device to the account. Printing a session shows only that there is
     /// one. Encoding a session includes it, for the page that draws it.
     public let qrCode: String?
+    /// When ``status`` became what it is, in whole milliseconds; ``createdAt`` until it first changes.
+    public let statusChangedAt: Date
+    /// When ``qrCode`` was set, in whole milliseconds; `nil` without one. WhatsApp's first code of a pairing is good for 60
+    /// seconds, later ones for 20.
+    public let qrCodeReceivedAt: Date?
+    /// Why the account last went offline. It stays while the account is paired again, and is `nil` once it is connected.
+    public let disconnectReason: DisconnectReason?
 
-    /// Creates a value, in a test for instance. No manager knows of it.
+    /// Creates a value, in a test for instance. No manager knows of it. `statusChangedAt` is `createdAt` unless given.
     public init(
         id: String,
         status: Status,
@@ -43,7 +50,10 @@ public struct Session: Identifiable, Hashable, Codable, Sendable {
         name: String? = nil,
         createdAt: Date,
         connectedAt: Date? = nil,
-        qrCode: String? = nil
+        qrCode: String? = nil,
+        statusChangedAt: Date? = nil,
+        qrCodeReceivedAt: Date? = nil,
+        disconnectReason: DisconnectReason? = nil
     ) {
         self.id = id
         self.status = status
@@ -52,6 +62,9 @@ public struct Session: Identifiable, Hashable, Codable, Sendable {
         self.createdAt = createdAt
         self.connectedAt = connectedAt
         self.qrCode = qrCode
+        self.statusChangedAt = statusChangedAt ?? createdAt
+        self.qrCodeReceivedAt = qrCodeReceivedAt
+        self.disconnectReason = disconnectReason
     }
 }
 
@@ -82,6 +95,9 @@ extension Session: Redacted {
             "createdAt": createdAt,
             "connectedAt": connectedAt as Any,
             "qrCode": qrCode.map { _ in Self.hidden } as Any,
+            "statusChangedAt": statusChangedAt,
+            "qrCodeReceivedAt": qrCodeReceivedAt as Any,
+            "disconnectReason": disconnectReason as Any,
         ]
         return Mirror(self, children: children, displayStyle: .struct)
     }

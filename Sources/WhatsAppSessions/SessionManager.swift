@@ -29,8 +29,12 @@ public final class SessionManager: Sendable {
     public static let shared = try! SessionManager()
 
     let database: Database
+    let feed: ChangeFeed
 
-    init(_ database: Database) { self.database = database }
+    init(_ database: Database) {
+        self.database = database
+        feed = ChangeFeed(database)
+    }
 
     /// Opens the sessions in memory, new and empty, or in a file (<doc:Durability>).
     ///
@@ -49,7 +53,7 @@ public final class SessionManager: Sendable {
     /// - Throws: ``SessionAlreadyExistsError`` when the id is taken; the existing session is unchanged.
     @discardableResult
     public func createSession(_ sessionID: String? = nil) throws -> Session {
-        try database.change(Self.creation(of: sessionID))
+        try change(Self.creation(of: sessionID))
     }
 
     /// Returns the session with this id, or `nil`.
@@ -62,16 +66,27 @@ public final class SessionManager: Sendable {
         try database.read { try SessionTable($0).allSessions() }
     }
 
+    /// Returns the sessions that have this status, in order of creation, as they were at one moment.
+    public func getSessions(status: Session.Status) throws -> [Session] {
+        try database.read { try SessionTable($0).sessions(status) }
+    }
+
+    /// Returns how many sessions have each status, also where there is none.
+    public func countSessions() throws -> [Session.Status: Int] {
+        try database.read { try SessionTable($0).counts() }
+    }
+
     /// Changes some fields of a session: all of them or, when this throws, none.
     ///
-    /// Becoming connected stamps ``Session/connectedAt`` unless the update sets it; leaving `qr_waiting` drops the QR code.
+    /// Becoming connected stamps ``Session/connectedAt`` unless the update sets it, and clears the disconnect reason; leaving
+    /// `qr_waiting` drops the QR code. An update that changes nothing leaves every time as it was.
     ///
     /// - Returns: The session after the update.
     /// - Throws: ``SessionNotFoundError`` when there is no such session; an update never creates one.
     ///   ``InvalidSessionUpdateError`` when the update would break a rule, which the error names.
     @discardableResult
     public func updateSession(_ sessionID: String, _ updates: SessionUpdates) throws -> Session {
-        try database.change(Self.update(of: sessionID, updates))
+        try change(Self.update(of: sessionID, updates))
     }
 
     /// Deletes a session.
@@ -79,7 +94,7 @@ public final class SessionManager: Sendable {
     /// - Returns: `false` when there was none.
     @discardableResult
     public func deleteSession(_ sessionID: String) throws -> Bool {
-        try database.change { try SessionTable($0).delete(sessionID) }
+        try change { try SessionTable($0).delete(sessionID) }
     }
 
     /// Returns whether there is a session with this id.
@@ -93,13 +108,14 @@ public final class SessionManager: Sendable {
     /// the other one's sessions.
     ///
     /// - Returns: The sessions that were `initializing`, `qr_waiting` or `connected`, as they were, in order of creation.
-    ///   Each is now ``Session/Status/disconnected`` without a QR code. Sessions that were disconnected stay untouched.
+    ///   Each is now ``Session/Status/disconnected`` without a QR code, for the reason "the gateway stopped" unless it has
+    ///   one already. Sessions that were disconnected stay untouched.
     /// - Throws: ``DatabaseError`` with the code ``DatabaseError/ResultCode/corrupt`` when rows are damaged: it names each
     ///   of them, and all others are disconnected all the same. After any other error nothing has changed, apart from
     ///   the exceptions in <doc:Durability>.
     @discardableResult
     public func recoverSessions() throws -> [Session] {
-        try Self.recovered(database.change { try SessionTable($0).disconnectAll() })
+        try Self.recovered(change { try SessionTable($0).disconnectAll(now: Date.millisecondsNow) })
     }
 
     /// Writes a consistent copy of the database to a new file, which a manager can open.
@@ -123,6 +139,7 @@ public final class SessionManager: Sendable {
     ///
     /// - Throws: ``DatabaseError`` when the file is no longer in its place. The manager is closed all the same.
     public func close() throws {
+        defer { feed.noteChange() }
         try database.close()
     }
 }
@@ -132,7 +149,7 @@ extension SessionManager {
     /// Creates a session without blocking; see the synchronous method.
     @discardableResult
     public func createSession(_ sessionID: String? = nil) async throws -> Session {
-        try await database.change(Self.creation(of: sessionID))
+        try await change(Self.creation(of: sessionID))
     }
 
     /// Returns the session with this id, or `nil`, without blocking.
@@ -145,16 +162,26 @@ extension SessionManager {
         try await database.read { try SessionTable($0).allSessions() }
     }
 
+    /// Returns the sessions that have this status, without blocking.
+    public func getSessions(status: Session.Status) async throws -> [Session] {
+        try await database.read { try SessionTable($0).sessions(status) }
+    }
+
+    /// Returns how many sessions have each status, without blocking.
+    public func countSessions() async throws -> [Session.Status: Int] {
+        try await database.read { try SessionTable($0).counts() }
+    }
+
     /// Changes some fields of a session without blocking; see the synchronous method.
     @discardableResult
     public func updateSession(_ sessionID: String, _ updates: SessionUpdates) async throws -> Session {
-        try await database.change(Self.update(of: sessionID, updates))
+        try await change(Self.update(of: sessionID, updates))
     }
 
     /// Deletes a session without blocking; `false` when there was none.
     @discardableResult
     public func deleteSession(_ sessionID: String) async throws -> Bool {
-        try await database.change { try SessionTable($0).delete(sessionID) }
+        try await change { try SessionTable($0).delete(sessionID) }
     }
 
     /// Returns whether there is a session with this id, without blocking.
@@ -165,7 +192,7 @@ extension SessionManager {
     /// Marks the sessions that a dead process left behind, without blocking; see the synchronous method.
     @discardableResult
     public func recoverSessions() async throws -> [Session] {
-        try await Self.recovered(database.change { try SessionTable($0).disconnectAll() })
+        try await Self.recovered(change { try SessionTable($0).disconnectAll(now: Date.millisecondsNow) })
     }
 
     /// Writes a consistent copy of the database to a new file without blocking; see the synchronous method.
@@ -175,16 +202,30 @@ extension SessionManager {
 
     /// Closes the manager without blocking; see the synchronous method.
     public func close() async throws {
+        defer { feed.noteChange() }
         try await database.close()
     }
 }
 
 // What both kinds of a method share.
 extension SessionManager {
+    private func change<Value: Sendable>(
+        _ body: @escaping @Sendable (Connection) throws -> Changed<Value>
+    ) throws -> Value {
+        defer { feed.noteChange() }
+        return try database.change(body)
+    }
+
+    private func change<Value: Sendable>(
+        _ body: @escaping @Sendable (Connection) throws -> Changed<Value>
+    ) async throws -> Value {
+        defer { feed.noteChange() }
+        return try await database.change(body)
+    }
+
     private static func creation(of sessionID: String?) -> @Sendable (Connection) throws -> Changed<Session> {
         let id = if let sessionID, !sessionID.isEmpty { sessionID } else { UUID().uuidString.lowercased() }
-        let createdAt = Date.millisecondsNow
-        return { try SessionTable($0).insert(id, createdAt: createdAt) }
+        return { try SessionTable($0).insert(id, createdAt: Date.millisecondsNow) }
     }
 
     private static func update(
@@ -197,8 +238,7 @@ extension SessionManager {
             }
             return milliseconds
         }
-        let now = Date.millisecondsNow
-        return { try SessionTable($0).update(sessionID, updates, connectedAt: connectedAt, now: now) }
+        return { try SessionTable($0).update(sessionID, updates, connectedAt: connectedAt, now: Date.millisecondsNow) }
     }
 
     private static func recovered(_ recovery: (sessions: [Session], damages: [String])) throws -> [Session] {

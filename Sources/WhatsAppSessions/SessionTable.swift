@@ -7,7 +7,10 @@ extension Schema {
         migrations: [
             PackageResources._001_create_sessions_sql,
             PackageResources._002_session_overview_sql,
-        ]
+            PackageResources._003_session_changes_sql,
+        ],
+        // A cursor into the journal of one database must not be taken for a place in the other's.
+        renewal: "UPDATE journal SET history = random() & 0x7fffffffffffffff"
     )
 }
 
@@ -35,7 +38,8 @@ struct SessionTable {
     func session(_ id: String) throws -> Session? {
         try connection.prepared(
             """
-            SELECT status, phone_number, name, created_at, connected_at, qr_code
+            SELECT status, phone_number, name, created_at, connected_at, qr_code, status_changed_at, qr_code_received_at,
+                disconnect_code, disconnect_text
             FROM sessions WHERE id = :id
             """
         ).first(id) { try Session(id: id, row: $0) }
@@ -44,10 +48,78 @@ struct SessionTable {
     func allSessions() throws -> [Session] {
         try connection.prepared(
             """
-            SELECT status, phone_number, name, created_at, connected_at, qr_code, id, seq
+            SELECT status, phone_number, name, created_at, connected_at, qr_code, status_changed_at, qr_code_received_at,
+                disconnect_code, disconnect_text, id, seq
             FROM sessions ORDER BY seq
             """
-        ).all { try Session(id: id($0, column: 6, seq: 7), row: $0) }
+        ).all { try Session(id: id($0, column: 10, seq: 11), row: $0) }
+    }
+
+    func sessions(_ status: Session.Status) throws -> [Session] {
+        try connection.prepared(
+            """
+            SELECT status, phone_number, name, created_at, connected_at, qr_code, status_changed_at, qr_code_received_at,
+                disconnect_code, disconnect_text, id, seq
+            FROM sessions WHERE status = :status ORDER BY seq
+            """
+        ).all {
+            try $0.bind(status.rawValue, to: ":status")
+        } read: {
+            try Session(id: id($0, column: 10, seq: 11), row: $0)
+        }
+    }
+
+    /// Counts in one scan; `GROUP BY` would sort the rows first.
+    func counts() throws -> [Session.Status: Int] {
+        try connection.prepared(
+            """
+            SELECT count(*) FILTER (WHERE status = 'initializing'), count(*) FILTER (WHERE status = 'qr_waiting'),
+                count(*) FILTER (WHERE status = 'connected'), count(*) FILTER (WHERE status = 'disconnected'),
+                count(*) AS status
+            FROM sessions
+            """
+        ).only { row in
+            let counts = try (0..<5).map { try Int(row.integer($0)) }
+            guard counts[..<4].reduce(0, +) == counts[4] else { throw row.malformed(4) }
+            return [.initializing: counts[0], .qrWaiting: counts[1], .connected: counts[2], .disconnected: counts[3]]
+        }
+    }
+
+    /// All sessions and the newest place in the journal. One statement, so that it sees one state; and a LEFT JOIN, so that it
+    /// has a row where there is no session.
+    func snapshot() throws -> SessionSnapshot {
+        var cursor: ChangeCursor?
+        let sessions = try connection.prepared(
+            """
+            SELECT status, phone_number, name, created_at, connected_at, qr_code, status_changed_at, qr_code_received_at,
+                disconnect_code, disconnect_text, sessions.id, seq,
+                history, (SELECT max(number) FROM session_changes)
+            FROM journal LEFT JOIN sessions WHERE journal.id = 1 ORDER BY seq
+            """
+        ).all { row -> Session? in
+            if cursor == nil { cursor = try ChangeCursor(row, history: 12, number: 13) }
+            guard try row.integerIfPresent(11) != nil else { return nil }
+            return try Session(id: id(row, column: 10, seq: 11), row: row)
+        }
+        guard let cursor else { throw DatabaseError.journalLost }
+        return SessionSnapshot(sessions: sessions.compactMap(\.self), cursor: cursor)
+    }
+
+    /// One session and the newest place in the journal, as they are at one moment.
+    func session(_ id: String) throws -> (session: Session?, cursor: ChangeCursor) {
+        let found = try connection.prepared(
+            """
+            SELECT status, phone_number, name, created_at, connected_at, qr_code, status_changed_at, qr_code_received_at,
+                disconnect_code, disconnect_text, seq,
+                history, (SELECT max(number) FROM session_changes)
+            FROM journal LEFT JOIN sessions ON sessions.id = :id WHERE journal.id = 1
+            """
+        ).first(id) { row in
+            let cursor = try ChangeCursor(row, history: 11, number: 12)
+            return try (session: row.integerIfPresent(10).map { _ in try Session(id: id, row: row) }, cursor: cursor)
+        }
+        guard let found else { throw DatabaseError.journalLost }
+        return found
     }
 
     func exists(_ id: String) throws -> Bool {
@@ -57,13 +129,23 @@ struct SessionTable {
     /// Computes the session as it will be, then writes what was computed. In this order nothing has changed when either
     /// fails; and RETURNING would fill a temporary table: <https://sqlite.org/lang_returning.html>.
     ///
+    /// A time that is written is never the one that it replaces. By that the schema knows other statements, and sets their
+    /// times itself.
+    ///
     /// - Parameters:
     ///   - connectedAt: The new `connectedAt` of the updates, in milliseconds.
-    ///   - now: The current time in milliseconds, which a new connection is stamped with.
+    ///   - now: The current time in milliseconds, which changes are stamped with.
     func update(_ id: String, _ updates: SessionUpdates, connectedAt: Int64?, now: Int64) throws -> Changed<Session> {
         let compute = try connection.prepared(
             """
-            SELECT status, phone_number, name, created_at, connected_at, qr_code, seq,
+            SELECT status, phone_number, name, created_at, connected_at, qr_code,
+                iif(status IS old_status, old_status_changed_at, :now + (old_status_changed_at IS :now))
+                    AS status_changed_at,
+                CASE
+                    WHEN qr_code IS old_qr_code THEN old_qr_code_received_at
+                    WHEN qr_code IS NOT NULL THEN :now + (old_qr_code_received_at IS :now)
+                END AS qr_code_received_at,
+                disconnect_code, disconnect_text, seq,
                 old_qr_code IS NOT NULL AND old_qr_code IS NOT qr_code
             FROM (
                 SELECT
@@ -80,8 +162,19 @@ struct SessionTable {
                         WHEN :changes_qr_code THEN :qr_code
                         WHEN coalesce(:status, status) = 'qr_waiting' THEN qr_code
                     END AS qr_code,
+                    CASE
+                        WHEN :changes_disconnect_reason THEN :disconnect_code
+                        WHEN coalesce(:status, status) <> 'connected' THEN disconnect_code
+                    END AS disconnect_code,
+                    CASE
+                        WHEN :changes_disconnect_reason THEN :disconnect_text
+                        WHEN coalesce(:status, status) <> 'connected' THEN disconnect_text
+                    END AS disconnect_text,
                     seq,
-                    qr_code AS old_qr_code
+                    status AS old_status,
+                    status_changed_at AS old_status_changed_at,
+                    qr_code AS old_qr_code,
+                    qr_code_received_at AS old_qr_code_received_at
                 FROM sessions WHERE id = :id
             )
             """
@@ -90,7 +183,8 @@ struct SessionTable {
             """
             UPDATE sessions
             SET status = :status, phone_number = :phone_number, name = :name, connected_at = :connected_at,
-                qr_code = :qr_code
+                qr_code = :qr_code, status_changed_at = :status_changed_at, qr_code_received_at = :qr_code_received_at,
+                disconnect_code = :disconnect_code, disconnect_text = :disconnect_text
             WHERE seq = :seq
             """
         )
@@ -106,17 +200,24 @@ struct SessionTable {
                 try $0.bind(connectedAt, to: ":connected_at")
                 try $0.bind(updates.qrCode.isChange, to: ":changes_qr_code")
                 try $0.bind(updates.qrCode.newValue, to: ":qr_code")
+                try $0.bind(updates.disconnectReason.isChange, to: ":changes_disconnect_reason")
+                try $0.bind(updates.disconnectReason.newValue?.code.map(Int64.init), to: ":disconnect_code")
+                try $0.bind(updates.disconnectReason.newValue?.text, to: ":disconnect_text")
                 try $0.bind(now, to: ":now")
             } read: { row in
                 let session = try Session(id: id, row: row)
-                let dropsQRCode = try row.integer(7) != 0
+                let dropsQRCode = try row.integer(11) != 0
                 try write.execute {
                     try $0.bind(0, of: row, to: ":status")
                     try $0.bind(1, of: row, to: ":phone_number")
                     try $0.bind(2, of: row, to: ":name")
                     try $0.bind(4, of: row, to: ":connected_at")
                     try $0.bind(5, of: row, to: ":qr_code")
-                    try $0.bind(6, of: row, to: ":seq")
+                    try $0.bind(6, of: row, to: ":status_changed_at")
+                    try $0.bind(7, of: row, to: ":qr_code_received_at")
+                    try $0.bind(8, of: row, to: ":disconnect_code")
+                    try $0.bind(9, of: row, to: ":disconnect_text")
+                    try $0.bind(10, of: row, to: ":seq")
                 }
                 return Changed(value: session, erases: dropsQRCode)
             }
@@ -138,29 +239,41 @@ struct SessionTable {
         return Changed(value: isDeleted, erases: isDeleted)
     }
 
-    /// Disconnects every live session that can be read.
+    /// Disconnects every live session that can be read, and says why those that have no reason yet.
     ///
     /// - Returns: Those sessions as they were, and what is wrong with each damaged row.
-    func disconnectAll() throws -> Changed<(sessions: [Session], damages: [String])> {
+    func disconnectAll(now: Int64) throws -> Changed<(sessions: [Session], damages: [String])> {
         try connection.savepoint {
             var damages: [String] = []
             let live = try connection.prepared(
                 """
-                SELECT status, phone_number, name, created_at, connected_at, qr_code, id, seq
+                SELECT status, phone_number, name, created_at, connected_at, qr_code, status_changed_at,
+                    qr_code_received_at, disconnect_code, disconnect_text, id, seq
                 FROM sessions WHERE status IS NOT 'disconnected' ORDER BY seq
                 """
             ).all { row -> (seq: Int64, session: Session)? in
                 do {
-                    return (try row.integer(7), try Session(id: id(row, column: 6, seq: 7), row: row))
+                    return (try row.integer(11), try Session(id: id(row, column: 10, seq: 11), row: row))
                 } catch let error as DatabaseError where error.resultCode == .corrupt {
                     damages.append(error.message)
                     return nil
                 }
             }.compactMap(\.self)
             let disconnect = try connection.prepared(
-                "UPDATE sessions SET status = 'disconnected', qr_code = NULL WHERE seq = :seq"
+                """
+                UPDATE sessions
+                SET status = 'disconnected', qr_code = NULL, qr_code_received_at = NULL,
+                    status_changed_at = :now + (status_changed_at IS :now),
+                    disconnect_text = coalesce(disconnect_text, 'the gateway stopped')
+                WHERE seq = :seq
+                """
             )
-            for (seq, _) in live { try disconnect.execute { try $0.bind(seq, to: ":seq") } }
+            for (seq, _) in live {
+                try disconnect.execute {
+                    try $0.bind(now, to: ":now")
+                    try $0.bind(seq, to: ":seq")
+                }
+            }
             let sessions = live.map(\.session)
             return Changed(value: (sessions, damages), erases: sessions.contains { $0.qrCode != nil })
         }
@@ -178,29 +291,45 @@ struct SessionTable {
 }
 
 extension Session {
-    /// Reads the first six columns of a SELECT of `SessionTable`.
+    /// Reads the first ten columns of a SELECT of `SessionTable`.
     fileprivate init(id: String, row: Row) throws {
         do {
-            // Faster than `Status(rawValue:)`, which compares the texts out of line.
-            let status: Status =
-                switch try row.text(0) {
-                case Status.initializing.rawValue: .initializing
-                case Status.qrWaiting.rawValue: .qrWaiting
-                case Status.connected.rawValue: .connected
-                case Status.disconnected.rawValue: .disconnected
-                default: throw row.malformed(0)
-                }
+            let createdAt = Date(milliseconds: try row.integer(3))
             self.init(
                 id: id,
-                status: status,
+                status: try Status(row: row, column: 0),
                 phoneNumber: try row.textIfPresent(1),
                 name: try row.textIfPresent(2),
-                createdAt: Date(milliseconds: try row.integer(3)),
+                createdAt: createdAt,
                 connectedAt: try row.integerIfPresent(4).map(Date.init(milliseconds:)),
-                qrCode: try row.textIfPresent(5)
+                qrCode: try row.textIfPresent(5),
+                statusChangedAt: try row.integerIfPresent(6).map(Date.init(milliseconds:)),
+                qrCodeReceivedAt: try row.integerIfPresent(7).map(Date.init(milliseconds:)),
+                disconnectReason: try DisconnectReason(row: row, code: 8, text: 9)
             )
         } catch let error as DatabaseError where error.resultCode == .corrupt {
             throw error.explained { "\($0) in the row with the id \(id)" }
         }
+    }
+}
+
+extension Session.Status {
+    init(row: Row, column: Int32) throws {
+        // Faster than `init(rawValue:)`, which compares the texts out of line.
+        switch try row.text(column) {
+        case Self.initializing.rawValue: self = .initializing
+        case Self.qrWaiting.rawValue: self = .qrWaiting
+        case Self.connected.rawValue: self = .connected
+        case Self.disconnected.rawValue: self = .disconnected
+        default: throw row.malformed(column)
+        }
+    }
+}
+
+extension DisconnectReason {
+    /// `nil` when there is none.
+    init?(row: Row, code: Int32, text: Int32) throws {
+        guard let words = try row.textIfPresent(text) else { return nil }
+        self.init(code: try row.integerIfPresent(code).map(Int.init), text: words)
     }
 }

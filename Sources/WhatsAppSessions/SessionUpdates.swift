@@ -9,7 +9,8 @@ public import Foundation
 ///
 /// In JSON it is a merge patch ([RFC 7396](https://www.rfc-editor.org/rfc/rfc7396)): an absent field stays unchanged, and
 /// `null` clears it. `"status": null` and unknown statuses are decoding errors. The id and the creation time never change,
-/// so they are not here; in JSON they are ignored, as any unknown field is.
+/// so they are not here; in JSON they are ignored, as any unknown field is. A reason is replaced as a whole, unlike an
+/// object in RFC 7396, whose members are merged.
 public struct SessionUpdates: Hashable, Sendable {
     /// The new status; `nil` leaves it unchanged.
     public var status: Session.Status?
@@ -22,6 +23,8 @@ public struct SessionUpdates: Hashable, Sendable {
     public var connectedAt: FieldUpdate<Date>
     /// The QR code to scan; a credential. It is dropped when the status leaves `qr_waiting`.
     public var qrCode: FieldUpdate<String>
+    /// Why the account went offline. It is cleared when the status becomes connected.
+    public var disconnectReason: FieldUpdate<DisconnectReason>
 
     /// Creates an update; what is not named stays unchanged.
     public init(
@@ -29,19 +32,21 @@ public struct SessionUpdates: Hashable, Sendable {
         phoneNumber: FieldUpdate<String> = .unchanged,
         name: FieldUpdate<String> = .unchanged,
         connectedAt: FieldUpdate<Date> = .unchanged,
-        qrCode: FieldUpdate<String> = .unchanged
+        qrCode: FieldUpdate<String> = .unchanged,
+        disconnectReason: FieldUpdate<DisconnectReason> = .unchanged
     ) {
         self.status = status
         self.phoneNumber = phoneNumber
         self.name = name
         self.connectedAt = connectedAt
         self.qrCode = qrCode
+        self.disconnectReason = disconnectReason
     }
 }
 
 extension SessionUpdates: Codable {
     private enum CodingKeys: CodingKey {
-        case status, phoneNumber, name, connectedAt, qrCode
+        case status, phoneNumber, name, connectedAt, qrCode, disconnectReason
     }
 
     /// Decodes a JSON merge patch; a date as the decoder's strategy has it.
@@ -75,6 +80,7 @@ extension SessionUpdates: Codable {
         name = try field(.name)
         connectedAt = try field(.connectedAt)
         qrCode = try field(.qrCode)
+        disconnectReason = try field(.disconnectReason)
     }
 
     /// Encodes the JSON merge patch that decodes to this update.
@@ -94,5 +100,6 @@ extension SessionUpdates: Codable {
         try encode(name, .name)
         try encode(connectedAt, .connectedAt)
         try encode(qrCode, .qrCode)
+        try encode(disconnectReason, .disconnectReason)
     }
 }

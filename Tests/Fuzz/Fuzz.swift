@@ -18,10 +18,13 @@ public func fuzz(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
             try manager.deleteSession(session.id)
         }
         try manager.createSession("new")
+        _ = try (manager.countSessions(), manager.getSessions(status: .qrWaiting))
+        let cursor = try manager.snapshot().cursor
+        _ = try manager.getChanges(after: ChangeCursor(history: cursor.history, number: 0))
     } catch {
         guard
             error is DatabaseError || error is SessionNotFoundError || error is SessionAlreadyExistsError
-                || error is InvalidSessionUpdateError
+                || error is InvalidSessionUpdateError || error is ChangeCursorExpiredError
         else { fatalError("\(error)") }
     }
     return 0

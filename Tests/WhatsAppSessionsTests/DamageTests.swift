@@ -14,6 +14,9 @@ import WhatsAppSessionsSQLite
         ("connected_at = 'noon'", "connected_at"), ("phone_number = 447700900123", "phone_number"),
         ("name = CAST(x'e9' AS TEXT)", "name"), ("name = x''", "name"),
         ("status = 'qr_waiting', qr_code = CAST(x'c0' AS TEXT)", "qr_code"),
+        ("status_changed_at = 'noon'", "status_changed_at"), ("qr_code_received_at = 0.5", "qr_code_received_at"),
+        ("disconnect_text = CAST(x'c0' AS TEXT)", "disconnect_text"),
+        ("disconnect_text = '', disconnect_code = 'x'", "disconnect_code"),
     ])
     func `a damaged row names its column and itself, and does not hide its neighbours`(
         damage: String,
@@ -93,7 +96,10 @@ import WhatsAppSessionsSQLite
             """
             CREATE TABLE copy AS SELECT * FROM sessions;
             DROP TABLE sessions;
-            CREATE TABLE sessions (seq INTEGER PRIMARY KEY, id, status, phone_number, name, created_at, connected_at, qr_code);
+            CREATE TABLE sessions (
+                seq INTEGER PRIMARY KEY, id, status, phone_number, name, created_at, connected_at, qr_code,
+                status_changed_at, qr_code_received_at, disconnect_code, disconnect_text
+            );
             INSERT INTO sessions SELECT * FROM copy;
             """
         )

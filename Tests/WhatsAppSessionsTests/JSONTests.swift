@@ -11,21 +11,27 @@ import WhatsAppSessions
         name: "Ana ☕",
         createdAt: Date(timeIntervalSince1970: 1.5),
         connectedAt: Date(timeIntervalSince1970: 2.5),
-        qrCode: "2@code"
+        qrCode: "2@code",
+        statusChangedAt: Date(timeIntervalSince1970: 3.5),
+        qrCodeReceivedAt: Date(timeIntervalSince1970: 4.5),
+        disconnectReason: DisconnectReason(code: 401, text: "logged out")
     )
 
     @Test func `a session encodes with the names of the TypeScript fields`() throws {
         #expect(
             try json(full) == """
-                {"connectedAt":2500,"createdAt":1500,"id":"support","name":"Ana ☕","phoneNumber":"447700900123",\
-                "qrCode":"2@code","status":"qr_waiting"}
+                {"connectedAt":2500,"createdAt":1500,"disconnectReason":{"code":401,"text":"logged out"},"id":"support",\
+                "name":"Ana ☕","phoneNumber":"447700900123","qrCode":"2@code","qrCodeReceivedAt":4500,\
+                "status":"qr_waiting","statusChangedAt":3500}
                 """
         )
     }
 
     @Test func `what a session does not have is absent from its JSON`() throws {
         let session = Session(id: "support", status: .initializing, createdAt: Date(timeIntervalSince1970: 1.5))
-        #expect(try json(session) == #"{"createdAt":1500,"id":"support","status":"initializing"}"#)
+        #expect(
+            try json(session) == #"{"createdAt":1500,"id":"support","status":"initializing","statusChangedAt":1500}"#
+        )
     }
 
     @Test func `a session decodes to what was encoded`() throws {
@@ -45,15 +51,25 @@ import WhatsAppSessions
     }
 
     @Test func `in a merge patch null clears a field`() throws {
-        let patch = #"{"phoneNumber": null, "name": null, "connectedAt": null, "qrCode": null}"#
+        let patch =
+            #"{"phoneNumber": null, "name": null, "connectedAt": null, "qrCode": null, "disconnectReason": null}"#
         #expect(
             try updates(patch)
-                == SessionUpdates(phoneNumber: .clear, name: .clear, connectedAt: .clear, qrCode: .clear)
+                == SessionUpdates(
+                    phoneNumber: .clear,
+                    name: .clear,
+                    connectedAt: .clear,
+                    qrCode: .clear,
+                    disconnectReason: .clear
+                )
         )
     }
 
     @Test func `in a merge patch a value is set`() throws {
-        let patch = #"{"status":"connected","phoneNumber":"1","name":"","connectedAt":1500,"qrCode":"2@code"}"#
+        let patch = #"""
+            {"status":"connected","phoneNumber":"1","name":"","connectedAt":1500,"qrCode":"2@code",\#
+            "disconnectReason":{"code":null,"text":"banned"}}
+            """#
         #expect(
             try updates(patch)
                 == SessionUpdates(
@@ -61,7 +77,8 @@ import WhatsAppSessions
                     phoneNumber: .set("1"),
                     name: .set(""),
                     connectedAt: .set(Date(timeIntervalSince1970: 1.5)),
-                    qrCode: .set("2@code")
+                    qrCode: .set("2@code"),
+                    disconnectReason: .set(DisconnectReason(text: "banned"))
                 )
         )
     }
@@ -69,7 +86,7 @@ import WhatsAppSessions
     @Test(arguments: [
         #"{"status": null}"#, #"{"status": "online"}"#, #"{"status": "qrWaiting"}"#, #"{"status": 1}"#,
         #"{"name": 1}"#, #"{"phoneNumber": 447700900123}"#, #"{"connectedAt": "yesterday"}"#,
-        #"{"qrCode": ["2@code"]}"#,
+        #"{"qrCode": ["2@code"]}"#, #"{"disconnectReason": {"code": 401}}"#, #"{"disconnectReason": "401"}"#,
         "[]", "null",
     ])
     func `a patch that makes no sense is a decoding error`(patch: String) {
@@ -82,10 +99,12 @@ import WhatsAppSessions
             SessionUpdates(status: .qrWaiting, phoneNumber: .clear, name: .set("Ana"), qrCode: .set("2@code")),
             SessionUpdates(phoneNumber: .set(""), name: .clear, connectedAt: .set(Date(timeIntervalSince1970: 1.5))),
             SessionUpdates(connectedAt: .clear, qrCode: .clear),
+            SessionUpdates(disconnectReason: .set(DisconnectReason(code: 401, text: "logged out"))),
         ]
         let patches = [
             "{}", #"{"name":"Ana","phoneNumber":null,"qrCode":"2@code","status":"qr_waiting"}"#,
             #"{"connectedAt":1500,"name":null,"phoneNumber":""}"#, #"{"connectedAt":null,"qrCode":null}"#,
+            #"{"disconnectReason":{"code":401,"text":"logged out"}}"#,
         ]
         for (updates, patch) in zip(updates, patches) {
             #expect(try json(updates) == patch)

@@ -22,9 +22,21 @@ import WhatsAppSessions
                 name: line.expect.name,
                 createdAt: session.createdAt,
                 connectedAt: line.expect.connectedAt,
-                qrCode: line.expect.qrCode
+                qrCode: line.expect.qrCode,
+                disconnectReason: reason(at: line.seq)
             )
-            #expect(session == expected, "event \(line.seq)")
+            #expect(session.unstamped == expected, "event \(line.seq)")
+        }
+    }
+
+    /// Why the account last went offline, after this event of the recording: the connection is lost twice, and at last the
+    /// account is logged out on the phone. A restart after the pairing (515) is no disconnection.
+    private func reason(at seq: Int) -> DisconnectReason? {
+        switch seq {
+        case 20...22: DisconnectReason(code: 408, text: "Connection was lost")
+        case 23...26: DisconnectReason(code: 408, text: "WebSocket Error (getaddrinfo ENOTFOUND web.whatsapp.com)")
+        case 30...: DisconnectReason(code: 401, text: "Stream Errored (conflict)")
+        default: nil
         }
     }
 
@@ -37,8 +49,13 @@ import WhatsAppSessions
         if let code = data.qr { return SessionUpdates(status: .qrWaiting, qrCode: .set(code)) }
         if data.connection == "open" { return SessionUpdates(status: .connected, connectedAt: .set(line.at)) }
         if data.connection == "close" {
-            let isLoggedOut = data.lastDisconnect?.error.output.statusCode == 401
-            return SessionUpdates(status: isLoggedOut ? .disconnected : .initializing)
+            let output = data.lastDisconnect?.error.output
+            let code = output?.statusCode
+            return SessionUpdates(
+                status: code == 401 ? .disconnected : .initializing,
+                disconnectReason: code == 515
+                    ? .unchanged : .set(DisconnectReason(code: code, text: output?.payload.message ?? ""))
+            )
         }
         return data.me.map { me in
             let number = String(me.id.prefix { $0.isNumber })
@@ -51,7 +68,8 @@ import WhatsAppSessions
             struct Account: Decodable { var id: String, name: String? }
             struct Disconnect: Decodable { var error: Failure }
             struct Failure: Decodable { var output: Output }
-            struct Output: Decodable { var statusCode: Int }
+            struct Output: Decodable { var statusCode: Int, payload: Boom }
+            struct Boom: Decodable { var message: String }
             var connection: String?, qr: String?, isNewLogin: Bool?, me: Account?, lastDisconnect: Disconnect?
         }
         struct Expectation: Decodable {

@@ -2,7 +2,8 @@ import Foundation
 import Testing
 import WhatsAppSessions
 
-/// A random walk over all operations, compared step by step with a dictionary that follows the written rules.
+/// A random walk over all operations, compared step by step with a dictionary that follows the written rules. At its end
+/// the journal must tell the whole walk.
 @Suite struct ModelTests {
     // The seeds are fixed, so that a failure can be repeated.
     @Test(arguments: [1, 2, 3, 4] as [UInt64])
@@ -35,6 +36,7 @@ import WhatsAppSessions
         var random = SplitMix64(state: seed)
         var model = Model()
         let mine = Set(ids.map { Array($0.utf8) })
+        var cursor = try manager.snapshot().cursor
 
         for step in 0..<steps {
             let id = ids.randomElement(using: &random)!
@@ -59,6 +61,12 @@ import WhatsAppSessions
                 #expect(sessions == model.sessions, "step \(step)")
             }
         }
+        var changes: [Change] = []
+        while let page = try Optional(manager.getChanges(after: cursor, limit: 97)), let last = page.last {
+            changes += page.map(Change.init).filter { mine.contains($0.id) }
+            cursor = last.cursor
+        }
+        #expect(changes == model.changes)
     }
 
     private func randomUpdates(using random: inout SplitMix64) -> SessionUpdates {
@@ -74,7 +82,27 @@ import WhatsAppSessions
             phoneNumber: field(["447700900123", ""]),
             name: field(["Ana Souza ☕", "a\0b"]),
             connectedAt: field([Date(timeIntervalSince1970: 1.5), Date(timeIntervalSince1970: -2), .distantFuture]),
-            qrCode: field(["2@one", "2@two"])
+            qrCode: field(["2@one", "2@two"]),
+            disconnectReason: field([DisconnectReason(code: 401, text: "logged out"), DisconnectReason(text: "")])
+        )
+    }
+}
+
+/// A change of the journal, as far as a model can know it.
+private struct Change: Equatable {
+    var id: [UInt8], kind: SessionChange.Kind, fields: SessionChange.Fields = []
+    var previousStatus: Session.Status?, status: Session.Status?, reason: DisconnectReason?
+}
+
+extension Change {
+    init(_ change: SessionChange) {
+        self.init(
+            id: Array(change.sessionID.utf8),
+            kind: change.kind,
+            fields: change.fields,
+            previousStatus: change.previousStatus,
+            status: change.status,
+            reason: change.disconnectReason
         )
     }
 }
@@ -84,6 +112,7 @@ private struct Model {
     // Keyed by bytes, since Swift calls some ids equal that are not.
     private var rows: [[UInt8]: Session] = [:]
     private var order: [[UInt8]] = []
+    private(set) var changes: [Change] = []
 
     var sessions: [Session] { order.map { rows[$0]! } }
     subscript(id: String) -> Session? { rows[Array(id.utf8)] }
@@ -95,6 +124,7 @@ private struct Model {
             #expect(session == Session(id: id, status: .initializing, createdAt: session.createdAt), "step \(step)")
             rows[Array(id.utf8)] = session
             order.append(Array(id.utf8))
+            changes.append(Change(id: Array(id.utf8), kind: .created, status: .initializing))
         } else {
             Issue.record("step \(step): \(result)")
         }
@@ -102,7 +132,9 @@ private struct Model {
 
     mutating func delete(_ id: String) -> Bool {
         order.removeAll { $0 == Array(id.utf8) }
-        return rows.removeValue(forKey: Array(id.utf8)) != nil
+        guard let old = rows.removeValue(forKey: Array(id.utf8)) else { return false }
+        changes.append(Change(id: Array(id.utf8), kind: .deleted, previousStatus: old.status))
+        return true
     }
 
     mutating func update(
@@ -118,14 +150,18 @@ private struct Model {
         }
         let status = updates.status ?? old.status
         let isNewConnection = status == .connected && old.status != .connected
-        let stamp = (try? result.get())?.connectedAt
+        let answer = try? result.get()
+        let stamp = answer?.connectedAt
         let connectedAt = apply(updates.connectedAt, to: isNewConnection ? stamp : old.connectedAt)
         let qrCode = apply(updates.qrCode, to: status == .qrWaiting ? old.qrCode : nil)
+
+        let reason = apply(updates.disconnectReason, to: status == .connected ? nil : old.disconnectReason)
 
         let isRefused =
             old.status == .connected && status == .qrWaiting
             || qrCode != nil && status != .qrWaiting
             || status == .connected && updates.connectedAt == .clear
+            || reason != nil && status == .connected
         if isRefused {
             #expect(throws: InvalidSessionUpdateError.self, "step \(step)") { try result.get() }
             return
@@ -137,13 +173,43 @@ private struct Model {
             name: apply(updates.name, to: old.name),
             createdAt: old.createdAt,
             connectedAt: connectedAt,
-            qrCode: qrCode
+            qrCode: qrCode,
+            statusChangedAt: status == old.status ? old.statusChangedAt : answer?.statusChangedAt,
+            qrCodeReceivedAt: qrCode == nil
+                ? nil : qrCode == old.qrCode ? old.qrCodeReceivedAt : answer?.qrCodeReceivedAt ?? .distantPast,
+            disconnectReason: reason
         )
-        #expect((try? result.get()) == new, "step \(step): \(result)")
-        if isNewConnection, updates.connectedAt == .unchanged {
+        #expect(answer == new, "step \(step): \(result)")
+        var stamps: [Date?] = []
+        if isNewConnection, updates.connectedAt == .unchanged { stamps.append(stamp) }
+        if status != old.status { stamps.append(new.statusChangedAt) }
+        if qrCode != nil, qrCode != old.qrCode { stamps.append(new.qrCodeReceivedAt) }
+        for stamp in stamps {
             #expect(stamp.map { abs($0.timeIntervalSince(before)) < 60 } == true, "step \(step)")
         }
         rows[Array(id.utf8)] = new
+        noteChange(from: old, to: new)
+    }
+
+    private mutating func noteChange(from old: Session, to new: Session) {
+        var fields: SessionChange.Fields = []
+        if new.status != old.status { fields.insert(.status) }
+        if new.phoneNumber != old.phoneNumber { fields.insert(.phoneNumber) }
+        if new.name != old.name { fields.insert(.name) }
+        if new.connectedAt != old.connectedAt { fields.insert(.connectedAt) }
+        if new.qrCode != old.qrCode { fields.insert(.qrCode) }
+        if new.disconnectReason != old.disconnectReason { fields.insert(.disconnectReason) }
+        guard !fields.isEmpty else { return }
+        changes.append(
+            Change(
+                id: Array(new.id.utf8),
+                kind: .updated,
+                fields: fields,
+                previousStatus: old.status,
+                status: new.status,
+                reason: fields.isDisjoint(with: [.status, .disconnectReason]) ? nil : new.disconnectReason
+            )
+        )
     }
 
     private func apply<Value>(_ update: FieldUpdate<Value>, to old: Value?) -> Value? {

@@ -30,6 +30,11 @@ import WhatsAppSessionsSQLite
         ("UPDATE sessions SET connected_at = NULL WHERE id = 'online'", "a connected session has a connection time"),
         ("UPDATE sessions SET status = 'disconnected' WHERE id = 'waiting'", "a QR code is kept only while"),
         ("UPDATE sessions SET qr_code = '' WHERE id = 'offline'", "a QR code is kept only while"),
+        (
+            "UPDATE sessions SET disconnect_text = '' WHERE id = 'online'",
+            "a connected session has no disconnect reason: clear it, or set another status"
+        ),
+        ("UPDATE sessions SET disconnect_code = 1 WHERE id = 'new'", "a disconnect code comes with a text"),
         ("UPDATE sessions SET status = NULL WHERE id = 'new'", "NOT NULL constraint failed: sessions.status"),
         ("UPDATE sessions SET connected_at = 'noon' WHERE id = 'new'", "cannot store TEXT value in INTEGER column"),
         ("UPDATE sessions SET name = x'00' WHERE id = 'new'", "cannot store BLOB value in TEXT column"),
@@ -80,6 +85,11 @@ import WhatsAppSessionsSQLite
         try expect("online", SessionUpdates(status: .qrWaiting), .connectedToQRWaiting)
         try expect("new", SessionUpdates(qrCode: .set("")), .qrCodeOutsideQRWaiting)
         try expect("online", SessionUpdates(connectedAt: .clear), .connectedWithoutConnectedAt)
+        try expect(
+            "online",
+            SessionUpdates(disconnectReason: .set(DisconnectReason(text: ""))),
+            .disconnectReasonWhileConnected
+        )
     }
 
     @Test func `two reasons are equal by their code, whatever their sentence`() {
@@ -113,6 +123,10 @@ import WhatsAppSessionsSQLite
 
     @Test func `of the library's own statements none scans but a list of all, and none sorts`() throws {
         _ = try (manager.getSession("new"), manager.sessionExists("new"), manager.getAllSessions())
+        _ = try (manager.getSessions(status: .connected), manager.countSessions())
+        let cursor = try manager.snapshot().cursor
+        _ = try manager.getChanges(after: cursor)
+        _ = try manager.withConnection { try SessionTable($0).session("new").cursor }
         try manager.updateSession("new", SessionUpdates(name: .set("Ana")))
         try manager.createSession("another")
         try manager.deleteSession("another")
@@ -123,25 +137,23 @@ import WhatsAppSessionsSQLite
             while let some = statement {
                 let sql = String(cString: sqlite3_sql(some))
                 statement = sqlite3_next_stmt(connection.handle, some)
-                guard sql.contains("sessions"), sql.contains("WHERE") || sql.contains("ORDER") else { continue }
+                guard sql.contains("session"), sql.hasPrefix("SELECT") || sql.contains("WHERE") else { continue }
                 plans[sql] = try connection.prepare("EXPLAIN QUERY PLAN " + sql).all { try $0.text(3) }.joined(
                     separator: "\n"
                 )
             }
             return plans
         }
-        #expect(plans.count == 8)
+        #expect(plans.count == 13)
         for (sql, plan) in plans {
             #expect(!plan.contains("TEMP B-TREE"), "\(sql)")
-            if sql.contains("ORDER BY seq") {
-                #expect(plan == "SCAN sessions", "\(sql)")
-            } else {
-                let key = sql.contains("seq = :seq") ? "PRIMARY KEY (rowid=?)" : "sqlite_autoindex_sessions_1 (id=?)"
-                #expect(
-                    plan.hasPrefix("SEARCH sessions") && plan.contains(key) && !plan.contains("SCAN"),
-                    "\(sql): \(plan)"
-                )
+            let isList = sql.contains("ORDER BY seq") || sql.contains("FILTER")
+            let steps = plan.split(separator: "\n").filter { !$0.hasPrefix("SCALAR SUBQUERY") }
+            // The newest change is found at the end of its table.
+            let searches = steps.filter {
+                $0.hasPrefix("SEARCH") && ($0.contains("?)") || $0 == "SEARCH session_changes")
             }
+            #expect(steps.count - searches.count == (isList ? 1 : 0), "\(sql): \(plan)")
         }
     }
 }

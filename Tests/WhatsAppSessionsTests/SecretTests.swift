@@ -34,8 +34,8 @@ import Testing
             #expect(!printed.contains("Ana"))
             #expect(printed.contains("set"))
         }
-        #expect("\(updates)".hasSuffix("name: set, connectedAt: unchanged, qrCode: set)"))
-        #expect("\(SessionUpdates(qrCode: .clear))".hasSuffix("qrCode: clear)"))
+        #expect("\(updates)".hasSuffix("name: set, connectedAt: unchanged, qrCode: set, disconnectReason: unchanged)"))
+        #expect("\(SessionUpdates(qrCode: .clear))".hasSuffix("qrCode: clear, disconnectReason: unchanged)"))
     }
 
     @Test func `a refused update does not print the QR code it brought`() throws {
@@ -83,7 +83,8 @@ import Testing
 
     @Test(arguments: [
         #"{"status": "qr_waiting", "qrCode": ["2@SECRET"]}"#, #"{"status": "2@SECRET"}"#, #"{"status": ["2@SECRET"]}"#,
-        #"{"connectedAt": "2@SECRET"}"#, #"{"qrCode": {"2@SECRET": "2@SECRET"}}"#, #"{"name": ["2@SECRET"]}"#,
+        #"{"connectedAt": "2@SECRET"}"#, #"{"disconnectReason": {"code": "2@SECRET"}}"#,
+        #"{"qrCode": {"2@SECRET": "2@SECRET"}}"#, #"{"name": ["2@SECRET"]}"#,
     ])
     func `a patch with a QR code where it makes no sense does not print it`(patch: String) throws {
         let decoder = JSONDecoder()

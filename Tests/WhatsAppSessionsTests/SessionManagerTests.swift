@@ -82,7 +82,7 @@ import WhatsAppSessions
         try manager.updateSession("support", SessionUpdates(connectedAt: .set(date)))
         let session = try manager.updateSession("support", SessionUpdates(status: .qrWaiting, qrCode: .set("2@code")))
         #expect(
-            session
+            session.unstamped
                 == Session(
                     id: "support",
                     status: .qrWaiting,
@@ -104,7 +104,8 @@ import WhatsAppSessions
                 phoneNumber: .set("1"),
                 name: .set("n"),
                 connectedAt: .set(.distantPast),
-                qrCode: .set("q")
+                qrCode: .set("q"),
+                disconnectReason: .set(DisconnectReason(code: 408, text: "r"))
             )
             let empty = try manager.updateSession(id, SessionUpdates(status: .qrWaiting))
             #expect(!field(empty))
@@ -115,7 +116,7 @@ import WhatsAppSessions
             let full = try manager.updateSession(id, all)
             let without = try manager.updateSession(id, clear)
             #expect(!field(without))
-            #expect(try manager.updateSession(id, set) == full)
+            #expect(try manager.updateSession(id, set).unstamped == full.unstamped)
         }
         try expect(SessionUpdates(phoneNumber: .set("1")), SessionUpdates(phoneNumber: .clear)) {
             $0.phoneNumber == "1"
@@ -124,6 +125,10 @@ import WhatsAppSessions
         try expect(SessionUpdates(qrCode: .set("q")), SessionUpdates(qrCode: .clear)) { $0.qrCode == "q" }
         try expect(SessionUpdates(connectedAt: .set(.distantPast)), SessionUpdates(connectedAt: .clear)) {
             $0.connectedAt == .distantPast
+        }
+        let reason = DisconnectReason(code: 408, text: "r")
+        try expect(SessionUpdates(disconnectReason: .set(reason)), SessionUpdates(disconnectReason: .clear)) {
+            $0.disconnectReason == reason
         }
     }
 

@@ -36,7 +36,7 @@ import WhatsAppSessions
 
         let isNewConnection = to == .connected && from != .connected
         #expect(
-            after
+            after.unstamped
                 == Session(
                     id: before.id,
                     status: to,
@@ -176,8 +176,9 @@ import WhatsAppSessions
     @Test func `a refused update says which rule it would break`() {
         let reasons: [InvalidSessionUpdateError.Reason] = [
             .connectedToQRWaiting, .qrCodeOutsideQRWaiting, .connectedWithoutConnectedAt, .dateOutOfRange,
+            .disconnectReasonWhileConnected,
         ]
-        #expect(Set(reasons).count == 4)
+        #expect(Set(reasons).count == 5)
         #expect(reasons[0].description.contains("connected") && reasons[0].description.contains("qr_waiting"))
     }
 }

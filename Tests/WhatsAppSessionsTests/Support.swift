@@ -22,6 +22,22 @@ extension SessionManager {
     }
 }
 
+extension Session {
+    /// The same without the times that a manager stamps it with, which no test knows beforehand.
+    var unstamped: Session {
+        Session(
+            id: id,
+            status: status,
+            phoneNumber: phoneNumber,
+            name: name,
+            createdAt: createdAt,
+            connectedAt: connectedAt,
+            qrCode: qrCode,
+            disconnectReason: disconnectReason
+        )
+    }
+}
+
 extension Connection {
     func query(_ sql: String) throws -> String? {
         try prepare("SELECT CAST((\(sql)) AS TEXT)").first { try $0.textIfPresent(0) } ?? nil

@@ -82,11 +82,16 @@ enum Kind: String, CaseIterable {
 
 enum Schema {
     /// The library's own.
-    static let sql = [
+    static let sql = withoutJournal + String(decoding: PackageResources._003_session_changes_sql, as: UTF8.self)
+
+    static let withoutJournal = [
         PackageResources._001_create_sessions_sql, PackageResources._002_session_overview_sql,
     ].map { String(decoding: $0, as: UTF8.self) }.joined()
 
-    static let columns = "id, status, phone_number, name, created_at, connected_at, qr_code"
+    static let columns = """
+        id, status, phone_number, name, created_at, connected_at, qr_code, status_changed_at, qr_code_received_at,
+        disconnect_code, disconnect_text
+        """
 }
 
 extension Date {

@@ -5,7 +5,13 @@
 #include <string.h>
 #include <time.h>
 
-#define COLUMNS "id, status, phone_number, name, created_at, connected_at, qr_code"
+#define COLUMNS \
+    "id, status, phone_number, name, created_at, connected_at, qr_code, status_changed_at, qr_code_received_at," \
+    " disconnect_code, disconnect_text"
+#define NEW_STATUS "coalesce(?2, status)"
+#define NEW_QR_CODE "CASE WHEN ?9 THEN ?10 WHEN " NEW_STATUS " = 'qr_waiting' THEN qr_code END"
+#define NEW_REASON(column, value) \
+    column " = CASE WHEN ?12 THEN " value " WHEN " NEW_STATUS " <> 'connected' THEN " column " END"
 
 struct baseline {
     sqlite3 *db;
@@ -30,12 +36,18 @@ baseline *baseline_open(const char *path, const char *schema) {
         && prepare(b, &b->exists, "SELECT 1 FROM sessions WHERE id = ?1")
         && prepare(b, &b->update,
             "UPDATE sessions SET"
-            " status = coalesce(?2, status),"
+            " status = " NEW_STATUS ","
             " phone_number = iif(?3, ?4, phone_number),"
             " name = iif(?5, ?6, name),"
             " connected_at = CASE"
             "  WHEN ?7 THEN ?8 WHEN ?2 = 'connected' AND status <> 'connected' THEN ?11 ELSE connected_at END,"
-            " qr_code = CASE WHEN ?9 THEN ?10 WHEN coalesce(?2, status) = 'qr_waiting' THEN qr_code END"
+            " qr_code = " NEW_QR_CODE ","
+            " status_changed_at ="
+            "  iif(" NEW_STATUS " IS status, status_changed_at, ?11 + (status_changed_at IS ?11)),"
+            " qr_code_received_at = CASE WHEN " NEW_QR_CODE " IS qr_code THEN qr_code_received_at"
+            "  WHEN " NEW_QR_CODE " IS NOT NULL THEN ?11 + (qr_code_received_at IS ?11) END,"
+            NEW_REASON(" disconnect_code", "?13") ","
+            NEW_REASON(" disconnect_text", "?14")
             " WHERE id = ?1 RETURNING " COLUMNS)
         && prepare(b, &b->delete, "DELETE FROM sessions WHERE id = ?1"))
         return b;
@@ -85,6 +97,13 @@ static baseline_session row(sqlite3_stmt *statement) {
         .has_connected_at = sqlite3_column_type(statement, 5) != SQLITE_NULL,
         .connected_at = sqlite3_column_int64(statement, 5),
         .qr_code = text(statement, 6),
+        .has_status_changed_at = sqlite3_column_type(statement, 7) != SQLITE_NULL,
+        .status_changed_at = sqlite3_column_int64(statement, 7),
+        .has_qr_code_received_at = sqlite3_column_type(statement, 8) != SQLITE_NULL,
+        .qr_code_received_at = sqlite3_column_int64(statement, 8),
+        .has_disconnect_code = sqlite3_column_type(statement, 9) != SQLITE_NULL,
+        .disconnect_code = sqlite3_column_int64(statement, 9),
+        .disconnect_text = text(statement, 10),
     };
 }
 
@@ -93,6 +112,7 @@ static void release(baseline_session *session) {
     free(session->phone_number);
     free(session->name);
     free(session->qr_code);
+    free(session->disconnect_text);
 }
 
 size_t baseline_create(baseline *b, char *const *ids, size_t count) {
@@ -144,6 +164,7 @@ size_t baseline_update(baseline *b, char *const *ids, size_t count, const baseli
         sqlite3_bind_int(b->update, 9, updates->sets_qr_code);
         bind(b->update, 10, updates->qr_code);
         sqlite3_bind_int64(b->update, 11, now());
+        sqlite3_bind_int(b->update, 12, updates->sets_disconnect_reason);
         if (sqlite3_step(b->update) == SQLITE_ROW) {
             baseline_session session = row(b->update);
             updated += sqlite3_step(b->update) == SQLITE_DONE;

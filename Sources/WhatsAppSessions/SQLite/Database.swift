@@ -40,11 +40,20 @@ enum Database: Sendable {
         }
     }
 
+    /// A number that is another one once the database may have changed; always the same in memory, where nobody else can
+    /// change it.
+    func version() async throws -> Int64 {
+        switch self {
+        case .memory: 0
+        case .file(let file): try await file.version()
+        }
+    }
+
     /// Copies the database to a new file.
     func copy(to path: String) throws {
         let copy = try FileCopy(to: path)
         switch self {
-        case .memory(let memory): try memory.use { connection in try copy.create(connection.vacuum) }
+        case .memory(let memory): try memory.copy(to: copy)
         case .file(let file): try file.copy(to: copy)
         }
     }

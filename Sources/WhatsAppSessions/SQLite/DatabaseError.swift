@@ -67,7 +67,8 @@ extension DatabaseError {
         public static let tooBig = ResultCode(rawValue: SQLITE_TOOBIG)
         /// `SQLITE_CONSTRAINT`: a constraint of the schema was violated.
         public static let constraint = ResultCode(rawValue: SQLITE_CONSTRAINT)
-        /// `SQLITE_MISUSE`: the manager cannot be used any more: it was closed, its file was moved, or its process forked.
+        /// `SQLITE_MISUSE`: the manager cannot be used any more, because it was closed, its file was moved, or its process
+        /// forked; or a call makes no sense, such as one with a limit below 1.
         public static let misuse = ResultCode(rawValue: SQLITE_MISUSE)
         /// `SQLITE_NOTADB`: the file is not an SQLite database.
         public static let notADatabase = ResultCode(rawValue: SQLITE_NOTADB)

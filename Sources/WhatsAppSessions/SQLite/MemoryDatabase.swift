@@ -1,11 +1,13 @@
 /// A database in memory: one connection, which callers use in turns.
 final class MemoryDatabase: Sendable {
     private let owner = Fork.Owner()
+    private let schema: Schema
     private let connection: Lock<Connection?>
 
     init(_ schema: Schema) throws {
         let connection = try Connection.openInMemory()
         try connection.migrate(to: schema)
+        self.schema = schema
         self.connection = Lock(connection)
     }
 
@@ -17,6 +19,11 @@ final class MemoryDatabase: Sendable {
             try connection.rollBack()
             return try body(connection)
         }
+    }
+
+    /// Copies the database to a file; other calls wait.
+    func copy(to copy: FileCopy) throws {
+        try use { connection in try copy.create { try connection.vacuum(into: $0, schema) } }
     }
 
     func close() throws {

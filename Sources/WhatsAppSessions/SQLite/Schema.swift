@@ -6,6 +6,8 @@ struct Schema {
     let applicationID: Int32
     /// SQL scripts in the order in which they were written. A released script never changes; new ones go at the end.
     let migrations: [[UInt8]]
+    /// What makes a copy a database of its own.
+    var renewal = ""
 }
 
 extension Connection {

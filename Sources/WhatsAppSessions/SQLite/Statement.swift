@@ -192,6 +192,9 @@ struct Row {
         return sqlite3_value_int64(value)
     }
 
+    /// The corresponding C function is `sqlite3_value_type`.
+    func isNull(_ column: Int32) -> Bool { sqlite3_value_type(sqlite3_column_value(handle, column)) == SQLITE_NULL }
+
     /// The error for a value that makes no sense. It names the column, never the value.
     func malformed(_ column: Int32) -> DatabaseError {
         let name = String(cString: sqlite3_column_name(handle, column))

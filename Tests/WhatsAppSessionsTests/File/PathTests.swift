@@ -176,7 +176,7 @@ import WhatsAppSessionsSQLite
 
     @Test func `a file with a newer schema is refused and left as it was`() throws {
         do { try folder.open().execute("PRAGMA user_version = 99") }
-        try expectRefusal("the schema version is 99, and this library knows versions up to 2")
+        try expectRefusal("the schema version is 99, and this library knows versions up to 3")
     }
 
     @Test func `an encoding that would make one id of two is refused`() throws {

@@ -254,6 +254,8 @@ func everyCall(of manager: SessionManager, copy: String) -> [@Sendable () async 
         { try await manager.getAllSessions() }, { try await manager.updateSession("support", SessionUpdates()) },
         { try await manager.deleteSession("support") }, { try await manager.sessionExists("support") },
         { try await manager.recoverSessions() }, { try await manager.backUp(to: copy) },
+        { try await manager.getSessions(status: .connected) }, { try await manager.countSessions() },
+        { try await manager.snapshot() }, { try await manager.getChanges(after: manager.snapshot().cursor) },
     ]
 }
 

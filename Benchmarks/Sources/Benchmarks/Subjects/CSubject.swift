@@ -6,8 +6,8 @@ import WhatsAppSessions
 final class CSubject: SynchronousSubject, @unchecked Sendable {
     private let baseline: OpaquePointer
 
-    init(_ path: String?) {
-        baseline = baseline_open(path ?? ":memory:", Schema.sql)!
+    init(_ path: String?, schema: String = Schema.sql) {
+        baseline = baseline_open(path ?? ":memory:", schema)!
     }
 
     deinit {
@@ -42,7 +42,8 @@ final class CSubject: SynchronousSubject, @unchecked Sendable {
             sets_phone_number: phoneNumber.isChange,
             sets_name: name.isChange,
             sets_connected_at: connectedAt.isChange,
-            sets_qr_code: qrCode.isChange
+            sets_qr_code: qrCode.isChange,
+            sets_disconnect_reason: false
         )
         return baseline_update(baseline, batch.cIDs, batch.cIDs.count, &cUpdates)
     }

@@ -47,7 +47,7 @@ final class CodableGRDBSubject: SynchronousSubject {
         try queue.write { database in
             var session = try SessionRecord.find(database, key: ["id": id])
             try session.updateChanges(database) { session in
-                let old = session.status
+                let (old, oldQRCode) = (session.status, session.qrCode)
                 session.status = updates.status?.rawValue ?? old
                 if case (true, let value) = updates.phoneNumber.change { session.phoneNumber = value }
                 if case (true, let value) = updates.name.change { session.name = value }
@@ -61,6 +61,13 @@ final class CodableGRDBSubject: SynchronousSubject {
                 } else if session.status != "qr_waiting" {
                     session.qrCode = nil
                 }
+                if session.status == "connected" {
+                    session.disconnectCode = nil
+                    session.disconnectText = nil
+                }
+                let now = Date()
+                if session.status != old { session.statusChangedAt = now }
+                if session.qrCode != oldQRCode { session.qrCodeReceivedAt = session.qrCode == nil ? nil : now }
             }
         }
     }
@@ -85,4 +92,8 @@ private struct SessionRecord: Codable, FetchableRecord, PersistableRecord {
     var createdAt: Date
     var connectedAt: Date?
     var qrCode: String?
+    var statusChangedAt: Date?
+    var qrCodeReceivedAt: Date?
+    var disconnectCode: Int?
+    var disconnectText: String?
 }

@@ -38,6 +38,10 @@ struct SessionDictionary {
         var qrCode = status == .qrWaiting ? old.qrCode : nil
         if case (true, let code) = updates.qrCode.change { qrCode = code }
         if qrCode != nil, status != .qrWaiting { throw Failure.refused }
+        var reason = status == .connected ? nil : old.disconnectReason
+        if case (true, let value) = updates.disconnectReason.change { reason = value }
+        if status == .connected, reason != nil { throw Failure.refused }
+        let now = Date(timeIntervalSince1970: Double(Date.millisecondsNow) / 1000)
         let (phoneNumber, name) = (updates.phoneNumber.change, updates.name.change)
         let session = Session(
             id: old.id,
@@ -46,7 +50,10 @@ struct SessionDictionary {
             name: name.isChange ? name.value : old.name,
             createdAt: old.createdAt,
             connectedAt: connectedAt,
-            qrCode: qrCode
+            qrCode: qrCode,
+            statusChangedAt: status == old.status ? old.statusChangedAt : now,
+            qrCodeReceivedAt: qrCode == old.qrCode ? old.qrCodeReceivedAt : qrCode == nil ? nil : now,
+            disconnectReason: reason
         )
         sessions[id] = (order, session)
         return session

@@ -69,7 +69,7 @@ final class TunedGRDBSubject: SynchronousSubject {
                 arguments: [
                     id, updates.status?.rawValue, phoneNumber.isChange, phoneNumber.value, name.isChange, name.value,
                     connectedAt.isChange, connectedAt.value.map { Int64($0.timeIntervalSince1970 * 1000) },
-                    qrCode.isChange, qrCode.value, Date.millisecondsNow,
+                    qrCode.isChange, qrCode.value, Date.millisecondsNow, false, nil, nil,
                 ]
             )
         }
@@ -78,6 +78,8 @@ final class TunedGRDBSubject: SynchronousSubject {
 
 private let select = "SELECT \(Schema.columns) FROM sessions WHERE id = ?1"
 
+private let newQRCode = "CASE WHEN ?9 THEN ?10 WHEN coalesce(?2, status) = 'qr_waiting' THEN qr_code END"
+
 private let updateReturning = """
     UPDATE sessions SET
         status = coalesce(?2, status),
@@ -85,7 +87,13 @@ private let updateReturning = """
         name = iif(?5, ?6, name),
         connected_at = CASE
             WHEN ?7 THEN ?8 WHEN ?2 = 'connected' AND status <> 'connected' THEN ?11 ELSE connected_at END,
-        qr_code = CASE WHEN ?9 THEN ?10 WHEN coalesce(?2, status) = 'qr_waiting' THEN qr_code END
+        qr_code = \(newQRCode),
+        status_changed_at = iif(coalesce(?2, status) IS status, status_changed_at, ?11 + (status_changed_at IS ?11)),
+        qr_code_received_at = CASE
+            WHEN \(newQRCode) IS qr_code THEN qr_code_received_at
+            WHEN \(newQRCode) IS NOT NULL THEN ?11 + (qr_code_received_at IS ?11) END,
+        disconnect_code = CASE WHEN ?12 THEN ?13 WHEN coalesce(?2, status) <> 'connected' THEN disconnect_code END,
+        disconnect_text = CASE WHEN ?12 THEN ?14 WHEN coalesce(?2, status) <> 'connected' THEN disconnect_text END
     WHERE id = ?1 RETURNING \(Schema.columns)
     """
 
@@ -96,6 +104,8 @@ private struct TunedSession: FetchableRecord {
     let createdAt: Int64
     let connectedAt: Int64?
     let qrCode: String?
+    let statusChangedAt, qrCodeReceivedAt, disconnectCode: Int64?
+    let disconnectText: String?
 
     init(row: Row) {
         id = row[0]
@@ -105,5 +115,9 @@ private struct TunedSession: FetchableRecord {
         createdAt = row[4]
         connectedAt = row[5]
         qrCode = row[6]
+        statusChangedAt = row[7]
+        qrCodeReceivedAt = row[8]
+        disconnectCode = row[9]
+        disconnectText = row[10]
     }
 }

@@ -11,17 +11,18 @@ typedef struct baseline baseline;
 typedef enum { INITIALIZING, QR_WAITING, CONNECTED, DISCONNECTED } baseline_status;
 
 typedef struct {
-    char *id, *phone_number, *name, *qr_code;
+    char *id, *phone_number, *name, *qr_code, *disconnect_text;
     baseline_status status;
-    bool has_connected_at;
-    int64_t created_at, connected_at;
+    bool has_connected_at, has_status_changed_at, has_qr_code_received_at, has_disconnect_code;
+    int64_t created_at, connected_at, status_changed_at, qr_code_received_at, disconnect_code;
 } baseline_session;
 
 // A change: of a field that can be cleared, whether it changes and to what. A NULL status keeps it.
 typedef struct {
     const char *status, *phone_number, *name, *qr_code;
     int64_t connected_at;
-    bool sets_phone_number, sets_name, sets_connected_at, sets_qr_code;
+    // No operation here sets a reason.
+    bool sets_phone_number, sets_name, sets_connected_at, sets_qr_code, sets_disconnect_reason;
 } baseline_updates;
 
 // Opens a database in memory (`:memory:`) or a durable file, and runs the schema. NULL when that fails.

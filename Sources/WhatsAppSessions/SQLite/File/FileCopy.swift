@@ -70,8 +70,13 @@ struct FileCopy: Sendable {
 }
 
 extension Connection {
-    /// Copies one state of the database to an empty file: <https://sqlite.org/lang_vacuum.html>.
-    func vacuum(into path: String) throws {
+    /// Copies one state of the database to an empty file, and makes the copy a database of its own:
+    /// <https://sqlite.org/lang_vacuum.html>.
+    func vacuum(into path: String, _ schema: Schema) throws {
         try prepared("VACUUM INTO :path").execute(path)
+        let copy = try Connection.open(path, flags: SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW)
+        // Without a file beside it, or a sync: until it is complete the copy is nobody's.
+        try copy.execute("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; PRAGMA secure_delete = ON")
+        try copy.execute(schema.renewal)
     }
 }

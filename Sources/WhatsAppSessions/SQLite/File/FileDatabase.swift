@@ -4,6 +4,7 @@ import Foundation
 /// commits.
 final class FileDatabase: Sendable {
     let file: DatabaseFile
+    private let schema: Schema
     private let owner = Fork.Owner()
     private let openFile: Fork.OpenFile
     /// How long a call waits for the locks of other connections.
@@ -28,6 +29,7 @@ final class FileDatabase: Sendable {
         try writer.prepare(schema, deadline: .now + patience)
         self.openFile = openFile
         self.file = file
+        self.schema = schema
         self.patience = patience
         identity = file.identity
         guard identity.isComplete else { throw DatabaseError.moved }
@@ -46,6 +48,14 @@ final class FileDatabase: Sendable {
     func read<Value: Sendable>(_ body: @escaping @Sendable (Connection) throws -> Value) async throws -> Value {
         try owner.requireThisProcess()
         return try await readers.read(until: .now + patience, body)
+    }
+
+    /// A number that is another one after each change by whatever process, and perhaps after upkeep.
+    ///
+    /// - Throws: ``DatabaseError`` also when the file is no longer in its place, where nothing changes any more.
+    func version() async throws -> Int64 {
+        try owner.requireThisProcess()
+        return try await readers.version(until: .now + patience)
     }
 
     // MARK: Changes
@@ -196,7 +206,7 @@ final class FileDatabase: Sendable {
         try read { _ in }
         let connection = try FileConnection(readerOf: file, identity, until: .now + patience)
         try copy.create { target in
-            try connection.wait(until: .now + patience) { try $0.vacuum(into: target) }
+            try connection.wait(until: .now + patience) { try $0.vacuum(into: target, schema) }
         }
     }
 

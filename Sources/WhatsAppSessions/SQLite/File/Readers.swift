@@ -19,6 +19,8 @@ final class Readers: Sendable {
     private let identity: DatabaseFile.Identity
     // A read takes microseconds: a few connections serve many threads.
     private let readers = (0..<4).map { _ in Reader() }
+    /// Asked for the version only, which a connection counts for itself.
+    private let lookout = Reader()
 
     init(_ file: DatabaseFile, _ identity: DatabaseFile.Identity) {
         self.file = file
@@ -39,21 +41,25 @@ final class Readers: Sendable {
         _ body: @escaping @Sendable (Connection) throws -> Value
     ) async throws -> Value {
         let reader = enter()
-        return try await withCheckedThrowingContinuation { continuation in
-            reader.thread.async {
-                defer { self.leave(reader) }
-                continuation.resume(with: Result { try self.use(reader, until: deadline, body) })
-            }
+        defer { leave(reader) }
+        return try await useAside(reader, until: deadline, body)
+    }
+
+    /// Another number once another connection has changed the file: <https://sqlite.org/pragma.html#pragma_data_version>.
+    func version(until deadline: ContinuousClock.Instant) async throws -> Int64 {
+        try await useAside(lookout, until: deadline) { [file, identity] connection in
+            guard file.identity == identity else { throw DatabaseError.moved }
+            return try connection.prepared("PRAGMA data_version").only { try $0.integer(0) }
         }
     }
 
     /// Waits until the reads that are under way have ended.
     func drain() {
-        for reader in readers { reader.state.withLock { _ in } }
+        for reader in readers + [lookout] { reader.state.withLock { _ in } }
     }
 
     func close() {
-        for reader in readers { reader.state.withLock { $0 = .closed } }
+        for reader in readers + [lookout] { reader.state.withLock { $0 = .closed } }
     }
 
     /// The reader with the fewest callers.
@@ -70,6 +76,19 @@ final class Readers: Sendable {
 
     private func leave(_ reader: Reader) {
         reader.callers.withLock { $0 -= 1 }
+    }
+
+    /// On the reader's own thread.
+    private func useAside<Value: Sendable>(
+        _ reader: Reader,
+        until deadline: ContinuousClock.Instant,
+        _ body: @escaping @Sendable (Connection) throws -> Value
+    ) async throws -> Value {
+        try await withCheckedThrowingContinuation { continuation in
+            reader.thread.async {
+                continuation.resume(with: Result { try self.use(reader, until: deadline, body) })
+            }
+        }
     }
 
     private func use<Value: Sendable>(

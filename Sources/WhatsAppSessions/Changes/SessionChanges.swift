@@ -1,0 +1,37 @@
+/// The changes after a cursor, for as long as anyone asks.
+///
+/// Each change comes once and in order. The journal is the buffer, so whoever is slow misses nothing until the journal drops what is more than
+/// 100,000 changes old. The sequence ends when its task is cancelled.
+///
+/// It throws ``ChangeCursorExpiredError`` when changes after the cursor are no longer in the journal, and ``DatabaseError``
+/// when the manager is closed, its file was moved, or a row of the journal is damaged.
+public struct SessionChanges: AsyncSequence, Sendable {
+    let manager: SessionManager
+    let cursor: ChangeCursor
+
+    public func makeAsyncIterator() -> Iterator { Iterator(manager: manager, cursor: cursor) }
+
+    /// Reads the changes page by page, and holds no read open between two.
+    public struct Iterator: AsyncIteratorProtocol, Sendable {
+        fileprivate let manager: SessionManager
+        fileprivate var cursor: ChangeCursor
+        private var page: ArraySlice<SessionChange> = []
+
+        fileprivate init(manager: SessionManager, cursor: ChangeCursor) {
+            self.manager = manager
+            self.cursor = cursor
+        }
+
+        /// Returns the next change, and waits until there is one; `nil` when the task is cancelled.
+        public mutating func next(isolation actor: isolated (any Actor)?) async throws -> SessionChange? {
+            guard !Task.isCancelled else { return nil }
+            if page.isEmpty { page = ArraySlice(try await manager.feed.changes(after: cursor)) }
+            guard let change = page.popFirst() else { return nil }
+            cursor = change.cursor
+            return change
+        }
+
+        /// The same.
+        public mutating func next() async throws -> SessionChange? { try await next(isolation: nil) }
+    }
+}

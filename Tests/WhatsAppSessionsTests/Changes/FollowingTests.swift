@@ -1,0 +1,308 @@
+import Foundation
+import Testing
+
+@testable import WhatsAppSessions
+
+/// Following the journal, and waiting for a session.
+@Suite struct FollowingTests {
+    let folder = TemporaryFolder()
+
+    /// A manager in memory, or in the test's file.
+    func manager(inFile: Bool) throws -> SessionManager { inFile ? try folder.open() : try SessionManager() }
+
+    // MARK: changes(after:)
+
+    @Test(arguments: [false, true])
+    func `a follower gets what was there before, and what comes while it waits`(inFile: Bool) async throws {
+        let manager = try manager(inFile: inFile)
+        let start = try await manager.snapshot().cursor
+        try await manager.createSession("before")
+        var changes = manager.changes(after: start).makeAsyncIterator()
+        #expect(try await changes.next()?.sessionID == "before")
+        for number in 0..<20 {
+            let next = Task { [changes] in try await follow(changes) }
+            if number % 2 == 0 { await untilSomebodyWaits(manager) }
+            try await manager.createSession("\(number)")
+            let (change, iterator) = try await next.value
+            #expect(change?.sessionID == "\(number)")
+            changes = iterator
+        }
+    }
+
+    private func follow(
+        _ iterator: SessionChanges.Iterator
+    ) async throws -> (SessionChange?, SessionChanges.Iterator) {
+        var iterator = iterator
+        let change = try await iterator.next()
+        return (change, iterator)
+    }
+
+    private func untilSomebodyWaits(_ manager: SessionManager, _ count: Int = 1) async {
+        while manager.feed.waiting < count { try? await Task.sleep(for: .milliseconds(1)) }
+    }
+
+    @Test(arguments: [false, true])
+    func `many followers beside many writers each get every change once and in order`(inFile: Bool) async throws {
+        let manager = try manager(inFile: inFile)
+        let start = try await manager.snapshot().cursor
+        let (writers, changes) = (4, inFile ? 50 : 500)
+        try await withThrowingTaskGroup { group in
+            for _ in 0..<8 {
+                group.addTask {
+                    var numbers: [Int64] = []
+                    for try await change in manager.changes(after: start) {
+                        numbers.append(change.cursor.number)
+                        if numbers.count == writers * changes { break }
+                    }
+                    #expect(numbers == Array(1...Int64(writers * changes)))
+                }
+            }
+            for writer in 0..<writers {
+                group.addTask {
+                    for number in 0..<changes { try await manager.createSession("\(writer) \(number)") }
+                }
+            }
+            try await group.waitForAll()
+        }
+    }
+
+    @Test func `what another process changes is noticed, also by a thousand who wait`() async throws {
+        let manager = try folder.open()
+        let start = try await manager.snapshot().cursor
+        let shell = try Connection.shell(folder.file)
+        try await withThrowingTaskGroup { group in
+            for _ in 0..<1000 {
+                group.addTask {
+                    var changes = manager.changes(after: start).makeAsyncIterator()
+                    return try await changes.next()
+                }
+            }
+            await untilSomebodyWaits(manager, 1000)
+            let reads = manager.feed.reads
+            try shell.execute("INSERT INTO sessions (id, created_at) VALUES ('support', 0)")
+            for try await change in group { #expect(change?.sessionID == "support") }
+            // One look for all of them, and perhaps one for nothing.
+            #expect(manager.feed.reads - reads <= 2)
+        }
+    }
+
+    @Test(arguments: [false, true])
+    func `a follower ends when its task is cancelled`(inFile: Bool) async throws {
+        let manager = try manager(inFile: inFile)
+        let start = try await manager.snapshot().cursor
+        let waiting = Task {
+            var changes = manager.changes(after: start).makeAsyncIterator()
+            return try await changes.next()
+        }
+        await untilSomebodyWaits(manager)
+        waiting.cancel()
+        #expect(try await waiting.value == nil)
+        #expect(manager.feed.waiting == 0)
+        try await manager.createSession("support")
+        let cancelled = Task {
+            while !Task.isCancelled { await Task.yield() }
+            var changes = manager.changes(after: start).makeAsyncIterator()
+            return try await changes.next()
+        }
+        cancelled.cancel()
+        #expect(try await cancelled.value == nil)
+    }
+
+    @Test(arguments: [false, true])
+    func `closing the manager ends a follower with an error`(inFile: Bool) async throws {
+        let manager = try manager(inFile: inFile)
+        let start = try await manager.snapshot().cursor
+        let follower = Task { for try await _ in manager.changes(after: start) {} }
+        await untilSomebodyWaits(manager)
+        try await manager.close()
+        let error = await #expect(throws: DatabaseError.self) { try await follower.value }
+        #expect(error?.message == "the database was closed: open it again")
+    }
+
+    @Test func `a file that is moved away ends a follower with an error`() async throws {
+        let manager = try folder.open()
+        let start = try await manager.snapshot().cursor
+        let follower = Task { for try await _ in manager.changes(after: start) {} }
+        await untilSomebodyWaits(manager)
+        // By now the file has been asked once, and is asked again.
+        while manager.feed.reads < 2 { try await Task.sleep(for: .milliseconds(1)) }
+        try FileManager.default.moveItem(atPath: folder.file, toPath: folder.path + "/moved.sqlite")
+        let error = await #expect(throws: DatabaseError.self) { try await follower.value }
+        #expect(error?.message == DatabaseError.moved.message)
+    }
+
+    @Test func `a follower whose cursor has expired is told so`() async throws {
+        let manager = try SessionManager()
+        let cursor = try await SessionManager().snapshot().cursor
+        var changes = manager.changes(after: cursor).makeAsyncIterator()
+        await #expect(throws: ChangeCursorExpiredError.self) { try await changes.next() }
+    }
+
+    @Test func `a follower that waits while the history becomes another one is told so`() async throws {
+        let manager = try SessionManager()
+        let start = try await manager.snapshot().cursor
+        let follower = Task { for try await _ in manager.changes(after: start) {} }
+        await untilSomebodyWaits(manager)
+        try manager.execute("UPDATE journal SET history = 7; INSERT INTO sessions (id, created_at) VALUES ('a', 0)")
+        manager.feed.noteChange()
+        await #expect(throws: ChangeCursorExpiredError.self) { try await follower.value }
+    }
+
+    @Test func `a kept cursor goes on in another manager where the first one stopped`() async throws {
+        let kept: String
+        do {
+            let manager = try folder.open()
+            try await manager.createSession("seen")
+            kept = try await manager.snapshot().cursor.description
+            try await manager.createSession("missed")
+            try await manager.close()
+        }
+        let manager = try folder.open()
+        let cursor = try #require(ChangeCursor(kept))
+        var changes = manager.changes(after: cursor).makeAsyncIterator()
+        #expect(try await changes.next()?.sessionID == "missed")
+    }
+
+    @Test func `nobody's read is held open between two changes, and nothing is asked while nobody follows`()
+        async throws
+    {
+        let manager = try folder.open()
+        let start = try await manager.snapshot().cursor
+        let follower = Task { for try await _ in manager.changes(after: start) {} }
+        await untilSomebodyWaits(manager)
+        try await manager.createSession("support")
+        try await manager.updateSession("support", SessionUpdates(status: .qrWaiting, qrCode: .set("2@SECRET")))
+        try await manager.updateSession("support", SessionUpdates(status: .connected))
+        while folder.contents.contains("2@SECRET") { try await Task.sleep(for: .milliseconds(20)) }
+        follower.cancel()
+        try await follower.value
+        while manager.feed.isPolling { try await Task.sleep(for: .milliseconds(20)) }
+        let reads = manager.feed.reads
+        try await manager.createSession("sales")
+        #expect(manager.feed.reads == reads)
+    }
+
+    @Test func `a backup has a history of its own`() async throws {
+        for manager in [try folder.open(), try SessionManager()] {
+            try await manager.createSession("support")
+            let path = folder.path + "/\(UUID()).sqlite"
+            try await manager.backUp(to: path)
+            let copy = try SessionManager(storage: .file(path: path))
+            let (old, new) = (try await manager.snapshot(), try await copy.snapshot())
+            #expect(new.sessions == old.sessions)
+            #expect(new.cursor.number == old.cursor.number && new.cursor.history != old.cursor.history)
+            await #expect(throws: ChangeCursorExpiredError.self) { try await copy.getChanges(after: old.cursor) }
+        }
+    }
+
+    @Test(arguments: [false, true])
+    func `asking without blocking answers the same`(inFile: Bool) async throws {
+        let manager = try manager(inFile: inFile)
+        let start = try await manager.snapshot().cursor
+        let session = try await manager.createSession("support")
+        #expect(try await manager.getSessions(status: .initializing) == [session])
+        #expect(try await manager.countSessions()[.initializing] == 1)
+        #expect(try await manager.snapshot().sessions == [session])
+        #expect(try await manager.getChanges(after: start).map(\.kind) == [.created])
+    }
+
+    // MARK: waitForSession
+
+    @Test(arguments: [false, true])
+    func `waiting ends when the session has one of the statuses, at once if it has it already`(inFile: Bool)
+        async throws
+    {
+        let manager = try manager(inFile: inFile)
+        try await manager.createSession("support")
+        #expect(try await manager.waitForSession("support", toBecome: [.initializing]).status == .initializing)
+        async let waiting = manager.waitForSession(
+            "support",
+            toBecome: [.connected, .disconnected],
+            timeout: .seconds(60)
+        )
+        await untilSomebodyWaits(manager)
+        try await manager.updateSession("support", SessionUpdates(status: .qrWaiting))
+        try await manager.createSession("sales")
+        try await manager.updateSession("sales", SessionUpdates(status: .connected))
+        try await manager.updateSession("support", SessionUpdates(status: .connected))
+        #expect(try await waiting.status == .connected)
+    }
+
+    @Test func `a status that lasted for a moment only ends the wait`() async throws {
+        let manager = try SessionManager()
+        try await manager.createSession("support")
+        async let waiting = manager.waitForSession("support", toBecome: [.connected])
+        await untilSomebodyWaits(manager)
+        try manager.execute(
+            """
+            UPDATE sessions SET status = 'connected', connected_at = 0;
+            UPDATE sessions SET status = 'disconnected'
+            """
+        )
+        manager.feed.noteChange()
+        #expect(try await waiting.status == .disconnected)
+    }
+
+    @Test func `waiting for a session that does not exist, or is deleted meanwhile, is an error`() async throws {
+        let manager = try SessionManager()
+        await #expect(throws: SessionNotFoundError(sessionID: "support")) {
+            try await manager.waitForSession("support", toBecome: [.connected])
+        }
+        try await manager.createSession("support")
+        let waiting = Task { try await manager.waitForSession("support", toBecome: [.connected]) }
+        await untilSomebodyWaits(manager)
+        try await manager.deleteSession("support")
+        await #expect(throws: SessionNotFoundError(sessionID: "support")) { try await waiting.value }
+    }
+
+    @Test func `a session that is gone by the time it is read is an error too`() async throws {
+        let manager = try SessionManager()
+        try await manager.createSession("support")
+        let waiting = Task { try await manager.waitForSession("support", toBecome: [.connected]) }
+        await untilSomebodyWaits(manager)
+        try manager.execute(
+            "UPDATE sessions SET status = 'connected', connected_at = 0; DELETE FROM sessions WHERE id = 'support'"
+        )
+        manager.feed.noteChange()
+        await #expect(throws: SessionNotFoundError(sessionID: "support")) { try await waiting.value }
+    }
+
+    @Test func `waiting ends with an error when the time is over, and when the task is cancelled`() async throws {
+        let manager = try SessionManager()
+        try await manager.createSession("support")
+        let error = await #expect(throws: SessionWaitTimeoutError.self) {
+            try await manager.waitForSession(
+                "support",
+                toBecome: [.disconnected, .connected],
+                timeout: .milliseconds(5)
+            )
+        }
+        #expect(error?.description == "Session support did not become connected or disconnected in time")
+        #expect(error?.localizedDescription == error?.description)
+        for timeout in [nil, Duration.seconds(60)] {
+            let waiting = Task { try await manager.waitForSession("support", toBecome: [], timeout: timeout) }
+            await untilSomebodyWaits(manager)
+            waiting.cancel()
+            await #expect(throws: CancellationError.self) { try await waiting.value }
+        }
+        #expect(manager.feed.waiting == 0)
+    }
+
+    @Test(arguments: [false, true])
+    func `a thousand wait at once, each for its own session`(inFile: Bool) async throws {
+        let manager = try manager(inFile: inFile)
+        for number in 0..<1000 { try await manager.createSession("\(number)") }
+        try await withThrowingTaskGroup { group in
+            for number in 0..<1000 {
+                group.addTask {
+                    try await manager.waitForSession("\(number)", toBecome: [.connected], timeout: .seconds(300))
+                }
+            }
+            await untilSomebodyWaits(manager, 1000)
+            for number in 0..<1000 {
+                group.addTask { try await manager.updateSession("\(number)", SessionUpdates(status: .connected)) }
+            }
+            for try await session in group { #expect(session.status == .connected) }
+        }
+    }
+}

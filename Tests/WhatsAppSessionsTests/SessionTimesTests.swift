@@ -1,0 +1,132 @@
+import Foundation
+import Testing
+
+@testable import WhatsAppSessions
+
+/// When a status began and a QR code came, and why an account went offline.
+@Suite struct SessionTimesTests {
+    let manager = try! SessionManager()
+
+    /// Has the table update a session at a moment of the test's choice.
+    private func update(_ updates: SessionUpdates, at now: Int64) throws -> Session {
+        try manager.withConnection { try SessionTable($0).update("support", updates, connectedAt: nil, now: now).value }
+    }
+
+    private func time(_ milliseconds: Int64) -> Date { Date(milliseconds: milliseconds) }
+
+    // MARK: Times
+
+    @Test func `a change of status is timed, and nothing else moves its time`() throws {
+        let created = try manager.createSession("support")
+        #expect(created.statusChangedAt == created.createdAt)
+        #expect(try update(SessionUpdates(name: .set("Ana")), at: 1).statusChangedAt == created.createdAt)
+        #expect(try update(SessionUpdates(status: .initializing), at: 2).statusChangedAt == created.createdAt)
+        #expect(try update(SessionUpdates(status: .qrWaiting), at: 3).statusChangedAt == time(3))
+        #expect(try update(SessionUpdates(status: .qrWaiting, qrCode: .set("2@one")), at: 4).statusChangedAt == time(3))
+        #expect(try update(SessionUpdates(status: .connected), at: 5).statusChangedAt == time(5))
+        #expect(try update(SessionUpdates(status: .connected), at: 6).statusChangedAt == time(5))
+        #expect(try manager.getSession("support")?.statusChangedAt == time(5))
+    }
+
+    @Test func `a new QR code is timed, the same one is not, and without one there is no time`() throws {
+        try manager.createSession("support")
+        #expect(try update(SessionUpdates(status: .qrWaiting), at: 1).qrCodeReceivedAt == nil)
+        #expect(try update(SessionUpdates(qrCode: .set("2@one")), at: 2).qrCodeReceivedAt == time(2))
+        #expect(try update(SessionUpdates(name: .set("Ana"), qrCode: .set("2@one")), at: 3).qrCodeReceivedAt == time(2))
+        #expect(try update(SessionUpdates(qrCode: .set("2@two")), at: 4).qrCodeReceivedAt == time(4))
+        #expect(try update(SessionUpdates(qrCode: .clear), at: 5).qrCodeReceivedAt == nil)
+        #expect(try update(SessionUpdates(qrCode: .set("2@two")), at: 6).qrCodeReceivedAt == time(6))
+        #expect(try update(SessionUpdates(status: .initializing), at: 7).qrCodeReceivedAt == nil)
+    }
+
+    @Test func `of two changes in one millisecond the second has the next, and what is answered is stored`() throws {
+        try manager.createSession("support")
+        for (status, code) in [(Session.Status.qrWaiting, "2@one"), (.initializing, nil), (.qrWaiting, "2@two")] {
+            let updates = SessionUpdates(status: status, qrCode: code.map { .set($0) } ?? .unchanged)
+            let before = try manager.getSession("support")?.statusChangedAt
+            let answer = try update(updates, at: 1000)
+            #expect(answer.statusChangedAt == time(before == time(1000) ? 1001 : 1000))
+            #expect(try manager.getSession("support") == answer)
+        }
+        let answer = try update(SessionUpdates(qrCode: .set("2@three")), at: 1000)
+        #expect(answer.qrCodeReceivedAt == time(1001))
+        #expect(try manager.getSession("support") == answer)
+    }
+
+    @Test func `someone using the shell gets the times set`() throws {
+        try manager.createSession("support")
+        _ = try update(SessionUpdates(status: .qrWaiting, qrCode: .set("2@one")), at: 1000)
+        func expectNow(_ date: Date?) { #expect(abs(date?.timeIntervalSinceNow ?? .infinity) < 60) }
+
+        try manager.execute("UPDATE sessions SET qr_code = '2@two'")
+        var session = try #require(try manager.getSession("support"))
+        #expect(session.statusChangedAt == time(1000))
+        expectNow(session.qrCodeReceivedAt)
+
+        try manager.execute("UPDATE sessions SET status = 'disconnected', qr_code = NULL")
+        session = try #require(try manager.getSession("support"))
+        expectNow(session.statusChangedAt)
+        #expect(session.qrCodeReceivedAt == nil)
+
+        try manager.execute(
+            "INSERT INTO sessions (id, created_at, status, qr_code) VALUES ('sales', 0, 'qr_waiting', '2@three')"
+        )
+        session = try #require(try manager.getSession("sales"))
+        #expect(session.statusChangedAt == time(0))
+        expectNow(session.qrCodeReceivedAt)
+
+        // Times that the statement itself sets are kept.
+        try manager.execute("UPDATE sessions SET status = 'initializing', status_changed_at = 7, qr_code = NULL")
+        #expect(try manager.getAllSessions().map(\.statusChangedAt) == [time(7), time(7)])
+        #expect(try manager.getChanges(after: manager.snapshot().cursor) == [])
+    }
+
+    // MARK: Reasons
+
+    let loggedOut = DisconnectReason(code: 401, text: "logged out on the phone")
+
+    @Test func `a reason stays until the account is connected again`() throws {
+        try manager.createSession("support")
+        let offline = SessionUpdates(status: .disconnected, disconnectReason: .set(loggedOut))
+        #expect(try manager.updateSession("support", offline).disconnectReason == loggedOut)
+        for status in [Session.Status.initializing, .qrWaiting, .disconnected] {
+            #expect(try manager.updateSession("support", SessionUpdates(status: status)).disconnectReason == loggedOut)
+        }
+        #expect(try manager.updateSession("support", SessionUpdates(status: .connected)).disconnectReason == nil)
+        #expect(try manager.updateSession("support", SessionUpdates(status: .disconnected)).disconnectReason == nil)
+    }
+
+    @Test func `a connected session takes no reason, and one that becomes connected neither`() throws {
+        try manager.createSession("support")
+        for _ in 0..<2 {
+            let before = try manager.getSession("support")
+            let error = #expect(throws: InvalidSessionUpdateError.self) {
+                try manager.updateSession(
+                    "support",
+                    SessionUpdates(status: .connected, disconnectReason: .set(loggedOut))
+                )
+            }
+            #expect(error?.reason == .disconnectReasonWhileConnected)
+            #expect(try manager.getSession("support") == before)
+            try manager.updateSession("support", SessionUpdates(status: .connected, disconnectReason: .clear))
+        }
+        #expect(throws: InvalidSessionUpdateError.self) {
+            try manager.updateSession("support", SessionUpdates(disconnectReason: .set(loggedOut)))
+        }
+    }
+
+    @Test func `recovering gives those a reason that have none, and a time`() throws {
+        for id in ["new", "logged out", "offline"] { try manager.createSession(id) }
+        try manager.updateSession("logged out", SessionUpdates(status: .qrWaiting, disconnectReason: .set(loggedOut)))
+        let offline = try manager.updateSession("offline", SessionUpdates(status: .disconnected))
+        let before = try manager.getAllSessions()
+        let start = try manager.snapshot().cursor
+        #expect(try manager.recoverSessions() == Array(before.prefix(2)))
+        let after = try manager.getAllSessions()
+        #expect(after.map(\.disconnectReason) == [DisconnectReason(text: "the gateway stopped"), loggedOut, nil])
+        #expect(after.map(\.status) == [.disconnected, .disconnected, .disconnected])
+        for (old, new) in zip(before, after).prefix(2) { #expect(new.statusChangedAt >= old.statusChangedAt) }
+        #expect(after[2] == offline)
+        #expect(try manager.getChanges(after: start).map(\.sessionID) == ["new", "logged out"])
+    }
+}
