@@ -16,7 +16,7 @@ extension Schema {
 
 /// The table of sessions. Each method is one operation: its SQL, its parameters and how its rows are read.
 ///
-/// Every SELECT begins with the columns that `Session(id:row:)` reads.
+/// Every SELECT begins with the ten columns that `Session(id:row:)` reads. The first nine are those that change.
 struct SessionTable {
     let connection: Connection
 
@@ -38,8 +38,8 @@ struct SessionTable {
     func session(_ id: String) throws -> Session? {
         try connection.prepared(
             """
-            SELECT status, phone_number, name, created_at, connected_at, qr_code, status_changed_at, qr_code_received_at,
-                disconnect_code, disconnect_text
+            SELECT status, phone_number, name, connected_at, qr_code, status_changed_at, qr_code_received_at,
+                disconnect_code, disconnect_text, created_at
             FROM sessions WHERE id = :id
             """
         ).first(id) { try Session(id: id, row: $0) }
@@ -48,8 +48,8 @@ struct SessionTable {
     func allSessions() throws -> [Session] {
         try connection.prepared(
             """
-            SELECT status, phone_number, name, created_at, connected_at, qr_code, status_changed_at, qr_code_received_at,
-                disconnect_code, disconnect_text, id, seq
+            SELECT status, phone_number, name, connected_at, qr_code, status_changed_at, qr_code_received_at,
+                disconnect_code, disconnect_text, created_at, id, seq
             FROM sessions ORDER BY seq
             """
         ).all { try Session(id: id($0, column: 10, seq: 11), row: $0) }
@@ -58,8 +58,8 @@ struct SessionTable {
     func sessions(_ status: Session.Status) throws -> [Session] {
         try connection.prepared(
             """
-            SELECT status, phone_number, name, created_at, connected_at, qr_code, status_changed_at, qr_code_received_at,
-                disconnect_code, disconnect_text, id, seq
+            SELECT status, phone_number, name, connected_at, qr_code, status_changed_at, qr_code_received_at,
+                disconnect_code, disconnect_text, created_at, id, seq
             FROM sessions WHERE status = :status ORDER BY seq
             """
         ).all {
@@ -91,8 +91,8 @@ struct SessionTable {
         var cursor: ChangeCursor?
         let sessions = try connection.prepared(
             """
-            SELECT status, phone_number, name, created_at, connected_at, qr_code, status_changed_at, qr_code_received_at,
-                disconnect_code, disconnect_text, sessions.id, seq,
+            SELECT status, phone_number, name, connected_at, qr_code, status_changed_at, qr_code_received_at,
+                disconnect_code, disconnect_text, created_at, sessions.id, seq,
                 history, (SELECT max(number) FROM session_changes)
             FROM journal LEFT JOIN sessions WHERE journal.id = 1 ORDER BY seq
             """
@@ -109,8 +109,8 @@ struct SessionTable {
     func session(_ id: String) throws -> (session: Session?, cursor: ChangeCursor) {
         let found = try connection.prepared(
             """
-            SELECT status, phone_number, name, created_at, connected_at, qr_code, status_changed_at, qr_code_received_at,
-                disconnect_code, disconnect_text, seq,
+            SELECT status, phone_number, name, connected_at, qr_code, status_changed_at, qr_code_received_at,
+                disconnect_code, disconnect_text, created_at, seq,
                 history, (SELECT max(number) FROM session_changes)
             FROM journal LEFT JOIN sessions ON sessions.id = :id WHERE journal.id = 1
             """
@@ -138,14 +138,14 @@ struct SessionTable {
     func update(_ id: String, _ updates: SessionUpdates, connectedAt: Int64?, now: Int64) throws -> Changed<Session> {
         let compute = try connection.prepared(
             """
-            SELECT status, phone_number, name, created_at, connected_at, qr_code,
+            SELECT status, phone_number, name, connected_at, qr_code,
                 iif(status IS old_status, old_status_changed_at, :now + (old_status_changed_at IS :now))
                     AS status_changed_at,
                 CASE
                     WHEN qr_code IS old_qr_code THEN old_qr_code_received_at
                     WHEN qr_code IS NOT NULL THEN :now + (old_qr_code_received_at IS :now)
                 END AS qr_code_received_at,
-                disconnect_code, disconnect_text, seq,
+                disconnect_code, disconnect_text, created_at, seq,
                 old_qr_code IS NOT NULL AND old_qr_code IS NOT qr_code
             FROM (
                 SELECT
@@ -179,6 +179,7 @@ struct SessionTable {
             )
             """
         )
+        // The parameters come in the order of the columns above.
         let write = try connection.prepared(
             """
             UPDATE sessions
@@ -208,15 +209,7 @@ struct SessionTable {
                 let session = try Session(id: id, row: row)
                 let dropsQRCode = try row.integer(11) != 0
                 try write.execute {
-                    try $0.bind(0, of: row, to: ":status")
-                    try $0.bind(1, of: row, to: ":phone_number")
-                    try $0.bind(2, of: row, to: ":name")
-                    try $0.bind(4, of: row, to: ":connected_at")
-                    try $0.bind(5, of: row, to: ":qr_code")
-                    try $0.bind(6, of: row, to: ":status_changed_at")
-                    try $0.bind(7, of: row, to: ":qr_code_received_at")
-                    try $0.bind(8, of: row, to: ":disconnect_code")
-                    try $0.bind(9, of: row, to: ":disconnect_text")
+                    try $0.bind(0..<9, of: row)
                     try $0.bind(10, of: row, to: ":seq")
                 }
                 return Changed(value: session, erases: dropsQRCode)
@@ -247,8 +240,8 @@ struct SessionTable {
             var damages: [String] = []
             let live = try connection.prepared(
                 """
-                SELECT status, phone_number, name, created_at, connected_at, qr_code, status_changed_at,
-                    qr_code_received_at, disconnect_code, disconnect_text, id, seq
+                SELECT status, phone_number, name, connected_at, qr_code, status_changed_at, qr_code_received_at,
+                    disconnect_code, disconnect_text, created_at, id, seq
                 FROM sessions WHERE status IS NOT 'disconnected' ORDER BY seq
                 """
             ).all { row -> (seq: Int64, session: Session)? in
@@ -294,18 +287,18 @@ extension Session {
     /// Reads the first ten columns of a SELECT of `SessionTable`.
     fileprivate init(id: String, row: Row) throws {
         do {
-            let createdAt = Date(milliseconds: try row.integer(3))
+            let createdAt = Date(milliseconds: try row.integer(9))
             self.init(
                 id: id,
                 status: try Status(row: row, column: 0),
                 phoneNumber: try row.textIfPresent(1),
                 name: try row.textIfPresent(2),
                 createdAt: createdAt,
-                connectedAt: try row.integerIfPresent(4).map(Date.init(milliseconds:)),
-                qrCode: try row.textIfPresent(5),
-                statusChangedAt: try row.integerIfPresent(6).map(Date.init(milliseconds:)),
-                qrCodeReceivedAt: try row.integerIfPresent(7).map(Date.init(milliseconds:)),
-                disconnectReason: try DisconnectReason(row: row, code: 8, text: 9)
+                connectedAt: try row.integerIfPresent(3).map(Date.init(milliseconds:)),
+                qrCode: try row.textIfPresent(4),
+                statusChangedAt: try row.integerIfPresent(5).map(Date.init(milliseconds:)),
+                qrCodeReceivedAt: try row.integerIfPresent(6).map(Date.init(milliseconds:)),
+                disconnectReason: try DisconnectReason(row: row, code: 7, text: 8)
             )
         } catch let error as DatabaseError where error.resultCode == .corrupt {
             throw error.explained { "\($0) in the row with the id \(id)" }

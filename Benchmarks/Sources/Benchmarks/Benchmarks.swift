@@ -11,8 +11,13 @@ enum Benchmarks {
         if arguments.first == "hold-lock" {
             return try SlowDisk.holdLock(arguments[2], seconds: Double(arguments[3])!)
         }
+        if arguments.first == "change" { return try Watching.change(arguments[2], count: Int(arguments[3])!) }
         Task {
             do {
+                if arguments.first == "idle" {
+                    try await Watching.idle(arguments[2], seconds: Int(arguments[3])!)
+                    exit(0)
+                }
                 if arguments.first == "slow-disk" {
                     let measured = try await SlowDisk.measure()
                     FileHandle.standardOutput.write(try JSONEncoder().encode(measured))

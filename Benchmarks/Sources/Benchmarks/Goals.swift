@@ -71,6 +71,33 @@ extension Measurements {
                     slowDisk.besideWriters[1] / slowDisk.idle[1]
                 ),
                 atMost("worst heartbeat while 1,000 tasks wait 5 s for a lock, ms", 50, limit: 200, slowDisk.heartbeat),
+            ]
+            + Journal.operations.map {
+                atMost("the journal in a file: \($0.rawValue), time to none", 1.1, limit: 1.4, journal.inFile[$0]!)
+            } + [
+                atMost("a change until a follower has it, µs, median", 100, limit: 400, watching.microsecondsInProcess),
+                atMost(
+                    "a change by another process, ms, median",
+                    75,
+                    limit: 150,
+                    watching.millisecondsBetweenProcesses[0]
+                ),
+                atMost(
+                    "a change by another process, ms, worst of 60",
+                    200,
+                    limit: 400,
+                    watching.millisecondsBetweenProcesses[1]
+                ),
+                atLeast(
+                    "changes that one follower follows, thousands a second",
+                    200,
+                    limit: 100,
+                    watching.changesPerSecond / 1000
+                ),
+                atMost("100,000 changes in the journal, MB", 12, watching.bytes[0] / 1e6),
+                atMost("a million changes, to 100,000, bytes", 1.02, watching.bytes[1] / watching.bytes[0]),
+                atMost("getSessions(status:), a tenth, time to getAll", 0.5, limit: 0.9, watching.getConnected),
+                atMost("countSessions, time to getAll", 0.5, limit: 0.9, watching.count),
                 atMost("get, instructions to C", 1.15, limit: 1.2, instructions[.get]!),
                 atMost("exists, instructions to C", 1.15, limit: 1.2, instructions[.exists]!),
                 atMost("create and delete, instructions to C", 1.15, limit: 1.2, instructions[.create]!),

@@ -9,11 +9,13 @@ struct Measurements {
     let memory: [Kind: Double]
     let instructions: [Operation: Double]
     let slowDisk: SlowDisk
+    let journal: Journal
+    let watching: Watching
 
     static let rows = [10, 1000, 100_000]
     static let fileKinds: [Kind] = [.c, .library, .tunedGRDB, .codableGRDB]
 
-    /// Takes about five minutes.
+    /// Takes about six minutes.
     static func take() async throws -> Measurements {
         let folder = FileManager.default.temporaryDirectory.appending(path: "Benchmarks-\(UUID())")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -21,6 +23,7 @@ struct Measurements {
 
         // First, while nothing else has been allocated.
         let memory = try await measureMemory()
+        let watching = try await Watching.measure(folder: folder.path)
         return try await Measurements(
             operations: [
                 10: measureOperations(rows: 10, rounds: 501, batch: 10),
@@ -36,7 +39,9 @@ struct Measurements {
                 .exists: instructionRatio(.exists),
                 .create: instructionRatio(.create),
             ],
-            slowDisk: SlowDisk.measureInOwnProcess()
+            slowDisk: SlowDisk.measureInOwnProcess(),
+            journal: Journal.measure(folder: folder.path),
+            watching: watching
         )
     }
 }

@@ -8,6 +8,7 @@ extension Measurements {
         }.joined(separator: "\n") + "\n"
             + table("In a file, each change durable, 100 sessions", file) + "\n"
             + slowDiskTable + "\n"
+            + watchingTable + "\n"
             + others + "\n"
             + goalTable
     }
@@ -72,6 +73,36 @@ extension Measurements {
             ])
             + row([
                 "worst heartbeat while 1,000 tasks wait 5 s for a lock", String(format: "%.1f ms", slowDisk.heartbeat),
+            ])
+    }
+
+    private var watchingTable: String {
+        func costs(_ ratios: [Operation: Double]) -> String {
+            Journal.operations.map { ratios[$0]!.ratioText }.joined(separator: ", ")
+        }
+        return heading(["Journal and followers", "measured"])
+            + row(["the journal in memory: create, new code, status, name, delete, to none", costs(journal.inMemory)])
+            + row(["the journal in a file: the same", costs(journal.inFile)])
+            + row([
+                "a change until a follower in the process has it, median",
+                String(format: "%.1f µs", watching.microsecondsInProcess),
+            ])
+            + row([
+                "a change by another process until a follower has it, median and worst of 60",
+                watching.millisecondsBetweenProcesses.map { String(format: "%.0f ms", $0) }.joined(separator: ", "),
+            ])
+            + row(["changes that one follower follows, a second", "\(Int(watching.changesPerSecond))"])
+            + row([
+                "the journal's memory after 100,000 changes, and after a million",
+                watching.bytes.map { String(format: "%.1f MB", $0 / 1e6) }.joined(separator: ", "),
+            ])
+            + row([
+                "an idle follower of a file: system calls and processor time a second",
+                String(format: "%.0f, %.1f ms", watching.systemCalls, watching.idleMilliseconds),
+            ])
+            + row([
+                "`getSessions(status:)` of a tenth, and `countSessions`, to `getAllSessions`",
+                "\(watching.getConnected.ratioText), \(watching.count.ratioText)",
             ])
     }
 

@@ -98,15 +98,25 @@ struct Parameters {
         try check(sqlite3_bind_int64(handle, index(name), integer))
     }
 
+    /// NULL counts as false.
     func bind(_ flag: Bool, to name: StaticString) throws {
-        try bind(flag ? 1 : 0, to: name)
+        if flag { try bind(1, to: name) }
     }
 
     /// Binds the value in a column of another statement's row.
-    ///
-    /// The corresponding C function is `sqlite3_bind_value`.
     func bind(_ column: Int32, of row: Row, to name: StaticString) throws {
-        try check(sqlite3_bind_value(handle, index(name), sqlite3_column_value(row.handle, column)))
+        try bind(column, of: row, at: index(name))
+    }
+
+    /// Binds columns of another statement's row to as many parameters, from the first on. SQLite numbers parameters as it
+    /// meets them. Looking each up by its name would take a twentieth of an update.
+    func bind(_ columns: Range<Int32>, of row: Row) throws {
+        for (index, column) in zip(Int32(1)..., columns) { try bind(column, of: row, at: index) }
+    }
+
+    /// The corresponding C function is `sqlite3_bind_value`.
+    private func bind(_ column: Int32, of row: Row, at index: Int32) throws {
+        try check(sqlite3_bind_value(handle, index, sqlite3_column_value(row.handle, column)))
     }
 
     /// An empty text may have no address, and SQLite takes a missing address for NULL.
