@@ -73,7 +73,7 @@ func show(_ columns: String...) {
 }
 
 // Prints each change once, in order, while the recording plays; until the last account is created.
-let start = try await manager.snapshot().cursor
+let start = try manager.snapshot().cursor
 let timeline = Task {
     show("session", "status", "what changed, or why")
     for try await change in manager.changes(after: start) {
@@ -88,24 +88,24 @@ var now = Date.distantPast
 for line in try String(contentsOf: recording, encoding: .utf8).split(separator: "\n") {
     let event = try decoder.decode(Event.self, from: Data(line.utf8))
     now = event.at
-    if event.event == "app.create" { try await manager.createSession(event.session) }
-    if let updates = SessionUpdates(event) { try await manager.updateSession(event.session, updates) }
+    if event.event == "app.create" { try manager.createSession(event.session) }
+    if let updates = SessionUpdates(event) { try manager.updateSession(event.session, updates) }
 }
 // The code is scanned and the account is online.
-try await manager.updateSession("shop-eu-01", SessionUpdates(status: .connected, connectedAt: .set(now + 20)))
-try await manager.createSession("support")
+try manager.updateSession("shop-eu-01", SessionUpdates(status: .connected, connectedAt: .set(now + 20)))
+try manager.createSession("support")
 try await timeline.value
 
 print("\nA late QR code from the socket before:")
 do {
-    try await manager.updateSession("shop-eu-01", SessionUpdates(status: .qrWaiting, qrCode: .set("2@late")))
+    try manager.updateSession("shop-eu-01", SessionUpdates(status: .qrWaiting, qrCode: .set("2@late")))
 } catch {
     print(error)
 }
 
 print("\nAll sessions:")
 show("session", "status", "connected at", "number, name")
-for session in try await manager.getAllSessions() {
+for session in try manager.getAllSessions() {
     show(
         session.id,
         session.status.rawValue,
