@@ -85,7 +85,7 @@ final class FileDatabase: Sendable {
     /// Commits this change together with all that wait by now, unless an earlier turn did.
     private func takeTurn(of change: any WaitingChange) {
         guard !change.isDone else { return }
-        let due: LogUpkeep? = writer.withLock { writer in
+        let owed: Set<LogUpkeep> = writer.withLock { writer in
             do {
                 guard let writer else { throw DatabaseError.closed }
                 try begin(on: writer, until: change.deadline)
@@ -98,10 +98,10 @@ final class FileDatabase: Sendable {
                 // Those behind this one have their own turns, and their own deadlines.
                 waiting.withLock { $0.removeAll { $0 === change } }
                 change.fail(error)
-                return nil
+                return []
             }
         }
-        if let due { owe(due) }
+        for upkeep in owed { owe(upkeep) }
     }
 
     private func begin(on writer: FileConnection, until deadline: ContinuousClock.Instant) throws {
@@ -120,7 +120,7 @@ final class FileDatabase: Sendable {
     /// change is run again alone.
     ///
     /// - Returns: The upkeep that the log needs.
-    private func commit(_ changes: [any WaitingChange], on writer: FileConnection) -> LogUpkeep? {
+    private func commit(_ changes: [any WaitingChange], on writer: FileConnection) -> Set<LogUpkeep> {
         let connection = writer.connection
         do {
             for change in changes {
@@ -132,26 +132,26 @@ final class FileDatabase: Sendable {
             try? connection.rollBack()
             if changes.count == 1 {
                 changes[0].fail(changes[0].error ?? error)
-                return nil
+                return []
             }
-            return changes.compactMap { change in
+            return changes.reduce(into: []) { owed, change in
                 do {
                     try begin(on: writer, until: change.deadline)
-                    return commit([change], on: writer)
+                    owed.formUnion(commit([change], on: writer))
                 } catch {
                     change.fail(error)
-                    return nil
                 }
-            }.max()
+            }
         }
         do {
             // The file may have been moved during the commit; then don't report success.
             try requireFileInPlace()
-            let erases = changes.map { $0.finish() }.contains(true)
-            return erases ? .erase : writer.logPages > LogUpkeep.longLog ? .startOver : nil
+            var owed: Set<LogUpkeep> = writer.logPages > LogUpkeep.longLog ? [.startOver] : []
+            for change in changes where change.finish() { owed.insert(.erase) }
+            return owed
         } catch {
             for change in changes { change.fail(error) }
-            return nil
+            return []
         }
     }
 

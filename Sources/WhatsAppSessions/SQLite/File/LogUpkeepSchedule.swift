@@ -1,7 +1,8 @@
 /// When upkeep of the log is due.
 ///
 /// A long log is started over at once; the log is erased at most once a second. After a failure, because a reader is in the
-/// way, the pause doubles from one second to about a minute. Time is an argument, so that no test has to wait for it.
+/// way, the pause doubles from eight milliseconds to about a minute: most reads are short, but a backup is not. Time is an
+/// argument, so that no test has to wait for it.
 struct LogUpkeepSchedule {
     // When what is owed is due; `nil` when it is not owed.
     private var startOver, erasure: ContinuousClock.Instant?
@@ -44,8 +45,8 @@ struct LogUpkeepSchedule {
                 earliestErasure = now + .seconds(1)
             }
         } else {
-            let next = now + .seconds(min(1 << failures, 64))
-            failures = min(failures + 1, 6)
+            let next = now + .milliseconds(8 << failures)
+            failures = min(failures + 1, 13)
             startOver = startOver.map { max($0, next) }
             erasure = erasure.map { max($0, next) }
         }

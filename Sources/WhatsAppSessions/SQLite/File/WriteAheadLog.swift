@@ -2,13 +2,11 @@ import Foundation
 import WhatsAppSessionsSQLite
 
 /// What the write-ahead log needs from time to time.
-enum LogUpkeep: Int, Comparable, Sendable {
+enum LogUpkeep: Sendable {
     /// The log is long: the next change should start over at its beginning.
     case startOver
     /// The log holds something that must not be kept: what is left of it must be overwritten.
     case erase
-
-    static func < (a: LogUpkeep, b: LogUpkeep) -> Bool { a.rawValue < b.rawValue }
 
     /// The number of pages at which a log is long: 4 MiB.
     static let longLog = 1024
