@@ -2,7 +2,8 @@ import Foundation
 import WhatsAppSessions
 import WhatsAppSessionsFaults
 
-/// Power loss at every write: what was synced is there; of what came later each sector is there or not, by chance.
+/// Power loss at every write: what was synced is there; of what came later each sector is there or not, by chance. What a
+/// follower has seen must be there, too.
 func powerCheck(isLong: Bool) throws {
     faults_install_disk()
     let outcomes = isLong ? 20 : 4
@@ -15,7 +16,7 @@ func powerCheck(isLong: Bool) throws {
         let (runs, lost, unsound) = try recording.cut(outcomes: outcomes)
         let name = isControl ? "WAL with NORMAL, as the negative control" : "WAL with FULL, \(threads) threads"
         print("power loss, \(name): \(runs) runs, \(lost) lost acknowledged writes, \(unsound) files unsound")
-        require(runs > 100, "nothing was tried")
+        require(runs > 100 && recording.wasFollowed, "nothing was tried")
         require(isControl ? lost > 0 : lost == 0, "lost \(lost)")
         require(unsound == 0, "unsound \(unsound)")
     }
@@ -27,6 +28,8 @@ private enum Event {
     case sync(path: String)
     case delete(path: String, isSynced: Bool)
     case acknowledged(thread: Int)
+    /// A follower has the changes up to this one.
+    case followed(number: Int)
 }
 
 nonisolated(unsafe) private var recorded: [Event] = []
@@ -55,11 +58,14 @@ private func record(steps: Int, threads: Int, isControl: Bool) throws -> Recordi
     let folder = Folder()
     let manager = try folder.open()
     if isControl { try manager.execute("PRAGMA synchronous = NORMAL") }
+    let followed = try Followed(manager) { note(.followed(number: $0.number)) }
     takeSteps(steps, threads: threads, on: manager) {
         note(.acknowledged(thread: $0))
     } failed: {
         require(false, "\($0)")
     }
+    followed.wait(for: try manager.snapshot().cursor)
+    followed.stop()
     faults_observe_disk(nil)
     return Recording(events: lock.withLock { recorded }, threads: threads, states: try Workload.states(steps: steps))
 }
@@ -69,16 +75,21 @@ private struct Recording {
     let threads: Int
     let states: [[String]]
 
+    var wasFollowed: Bool {
+        events.contains { if case .followed = $0 { true } else { false } }
+    }
+
     /// Cuts the power after every event, with that many outcomes each.
     func cut(outcomes: Int) throws -> (runs: Int, lost: Int, unsound: Int) {
         var random = SystemRandomNumberGenerator()
         var durable: [String: [UInt8]] = [:]
         var pending: [Event] = []
         var acknowledged = Array(repeating: 0, count: threads)
-        var (runs, lost, unsound) = (0, 0, 0)
+        var (runs, lost, unsound, followed) = (0, 0, 0, 0)
         for event in events {
             switch event {
             case .acknowledged(let thread): acknowledged[thread] += 1
+            case .followed(let number): followed = number
             case .delete(let path, true):
                 pending.removeAll { $0.path == path }
                 durable[path] = nil
@@ -103,6 +114,7 @@ private struct Recording {
                         // What was under way may be there as well.
                         if !states[count...].prefix(2).contains(state) { lost += 1 }
                     }
+                    if try manager.snapshot().cursor.number < followed { lost += 1 }
                     if try !manager.isSound { unsound += 1 }
                 } catch {
                     print(error)
@@ -118,7 +130,7 @@ extension Event {
     fileprivate var path: String {
         switch self {
         case .write(let path, _, _), .truncate(let path, _), .sync(let path), .delete(let path, _): path
-        case .acknowledged: ""
+        case .acknowledged, .followed: ""
         }
     }
 

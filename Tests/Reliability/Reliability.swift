@@ -8,13 +8,14 @@ enum Reliability {
         var arguments = CommandLine.arguments.dropFirst()
         let name = arguments.popFirst() ?? ""
         if name == "writer" { return try Writer.run(Array(arguments)) }
+        if name == "follower" { runToEnd { [arguments] in try await runFollower(Array(arguments)) } }
         let isLong = arguments.popFirst() == "long"
         let checks: [(name: String, run: (Bool) throws -> Void)] = [
             ("kill", killCheck), ("power", powerCheck), ("disk", diskCheck), ("memory", memoryCheck),
             ("full", fullDiskCheck), ("company", companyCheck), ("starts", startsCheck), ("reset", resetCheck),
             ("damage", damageCheck), ("modes", modesCheck), ("fork", forkCheck), ("litestream", litestreamCheck),
             ("checkpoints", checkpointsCheck), ("backups", backupsCheck), ("operators", operatorsCheck),
-            ("syncs", syncsCheck),
+            ("syncs", syncsCheck), ("watch", watchCheck), ("day", dayCheck),
         ]
         guard let check = checks.first(where: { $0.name == name }) else {
             fatalError("which check? \(checks.map(\.name).joined(separator: ", "))")
@@ -23,6 +24,20 @@ enum Reliability {
         try check.run(isLong)
         print("\(name): passed in \((ContinuousClock.now - start).components.seconds) s")
     }
+}
+
+/// Runs `body`, and ends the program when it ends.
+func runToEnd(_ body: @escaping @Sendable () async throws -> Void) -> Never {
+    Task {
+        do {
+            try await body()
+            exit(0)
+        } catch {
+            print(error)
+            exit(1)
+        }
+    }
+    dispatchMain()
 }
 
 /// Ends the program when a figure is not what it must be.

@@ -94,11 +94,24 @@ func takeSteps(
 }
 
 extension SessionManager {
+    /// SQLite finds nothing wrong, and the journal has no gaps and ends with the sessions as they are.
     var isSound: Bool {
         get throws {
-            try withHandle { try query("PRAGMA integrity_check", on: $0) == "ok" }
+            try withHandle { handle in
+                try query("PRAGMA integrity_check", on: handle) == "ok" && query(Self.journalIsSound, on: handle) == "1"
+            }
         }
     }
+
+    private static let journalIsSound = """
+        SELECT coalesce(max(number) - min(number) + 1 = count(*), 1) AND NOT EXISTS (
+            SELECT 1 FROM (SELECT session_id, status, max(number) FROM session_changes GROUP BY session_id) AS newest
+            FULL JOIN sessions ON sessions.id = newest.session_id
+            WHERE newest.status IS NOT sessions.status
+            -- What came before the journal's oldest change is not in it.
+            AND (newest.session_id IS NOT NULL OR (SELECT min(number) FROM session_changes) = 1)
+        ) FROM session_changes
+        """
 
     func execute(_ sql: String) throws {
         try withHandle { try WhatsAppSessionsReliability.execute(sql, on: $0) }

@@ -1,0 +1,217 @@
+import Foundation
+import WhatsAppSessions
+
+/// Changes that are followed while writers and followers are killed: none is missed, none comes twice, and they come in
+/// order.
+func watchCheck(isLong: Bool) throws {
+    try followWithKills(changes: isLong ? 10_000 : 1_000, kills: isLong ? 100 : 20)
+    try followKilledWriters(kills: isLong ? 1_000 : 60)
+}
+
+/// Eight processes write; a ninth follows, keeps its cursor, is killed and started again.
+private func followWithKills(changes: Int, kills: Int) throws {
+    let folder = Folder(onDisk: true)
+    let manager = try folder.open()
+    let start = try manager.snapshot().cursor
+    try start.description.write(toFile: folder.path + "/cursor", atomically: true, encoding: .utf8)
+    let writers = try (0..<8).map { try Writer.start(folder.file, "\($0)", changes, ["slow"]) }
+    for _ in 0..<kills {
+        let follower = try Writer.start([CommandLine.arguments[0], "follower", folder.file])
+        usleep(.random(in: 0...200_000))
+        kill(follower.process.processIdentifier, SIGKILL)
+        follower.process.waitUntilExit()
+        try follower.output.close()
+    }
+    for writer in writers {
+        let last = try Writer.lines(writer.output).last
+        require(last?.hasPrefix("slowest") == true, "a writer ended with \(last ?? "nothing")")
+    }
+    let end = try manager.snapshot().cursor
+    let last = try Writer.start([CommandLine.arguments[0], "follower", folder.file, end.description])
+    last.process.waitUntilExit()
+
+    // One line for each change; a new follower begins with "start".
+    var (numbers, ids, again, lives) = ([Int](), Set<String>(), 0, 0)
+    var isFirst = false
+    for line in try String(contentsOfFile: folder.path + "/followed", encoding: .utf8).split(separator: "\n") {
+        if line == "start" {
+            (isFirst, lives) = (true, lives + 1)
+            continue
+        }
+        let parts = line.split(separator: " ")
+        let number = Int(parts[0].split(separator: "-")[1])!
+        if isFirst, number == numbers.last {
+            again += 1
+        } else {
+            require(number == (numbers.last ?? 0) + 1, "\(number) came after \(numbers.last ?? 0)")
+            numbers.append(number)
+            ids.insert(String(parts[1]))
+        }
+        isFirst = false
+    }
+    require(numbers.count == 8 * changes && ids.count == 8 * changes, "\(numbers.count) changes, \(ids.count) sessions")
+    require(lives > kills / 2, "the followers did not live")
+    print(
+        "followers: 8 processes made \(8 * changes) changes, a follower was killed \(kills) times: 0 missed, 0 out of order, \(again) came again after a kill"
+    )
+}
+
+/// The program that is killed: follows from the kept cursor on, and keeps the cursor of each change that it has noted.
+func runFollower(_ arguments: [String]) async throws {
+    let folder = URL(filePath: arguments[0]).deletingLastPathComponent().path
+    let manager = try SessionManager(storage: .file(path: arguments[0]))
+    let kept = try String(contentsOfFile: folder + "/cursor", encoding: .utf8)
+    let followed = open(folder + "/followed", O_CREAT | O_WRONLY | O_APPEND, 0o600)
+    func note(_ line: String) {
+        let bytes = Array((line + "\n").utf8)
+        require(write(followed, bytes, bytes.count) == bytes.count, "cannot write")
+    }
+    note("start")
+    if kept == arguments.dropFirst().first { return }
+    for try await change in manager.changes(after: ChangeCursor(kept)!) {
+        note("\(change.cursor) \(change.sessionID)")
+        try change.cursor.description.write(toFile: folder + "/cursor", atomically: true, encoding: .utf8)
+        if change.cursor.description == arguments.dropFirst().first { return }
+    }
+}
+
+/// What a follower in this process was handed.
+final class Followed: @unchecked Sendable {
+    private let lock = NSLock()
+    private var changes: [SessionChange] = []
+    private var task: Task<Void, any Error>?
+
+    var all: [SessionChange] { lock.withLock { changes } }
+
+    init(_ manager: SessionManager, noting note: @escaping @Sendable (SessionChange) -> Void = { _ in }) throws {
+        let start = try manager.snapshot().cursor
+        task = Task { [weak self] in
+            for try await change in manager.changes(after: start) {
+                note(change)
+                self?.append(change)
+            }
+        }
+    }
+
+    private func append(_ change: SessionChange) { lock.withLock { changes.append(change) } }
+
+    /// Waits for the change that a snapshot came after.
+    func wait(for cursor: ChangeCursor) {
+        for _ in 0..<6000 {
+            if lock.withLock({ changes.last?.cursor == cursor }) { return }
+            usleep(10_000)
+        }
+        require(false, "the change \(cursor) did not arrive")
+    }
+
+    func stop() { task?.cancel() }
+}
+
+extension ChangeCursor {
+    var number: Int { Int(description.split(separator: "-")[1])! }
+}
+
+extension SessionChange {
+    var number: Int { cursor.number }
+}
+
+/// kill −9 of writers beside a follower: what it saw is there, in order, and tells what became of each session.
+private func followKilledWriters(kills: Int) throws {
+    let folder = Folder(onDisk: true)
+    let manager = try folder.open()
+    try manager.createSession("first")
+    let followed = try Followed(manager)
+    var acknowledged: Set<String> = []
+    for kill in 0..<kills {
+        let writer = try Writer.start(folder.file, "\(kill)", 1_000_000, [["busy"], ["threads"]][kill % 2])
+        usleep(.random(in: 0...200_000))
+        Foundation.kill(writer.process.processIdentifier, SIGKILL)
+        acknowledged.formUnion(try Writer.lines(writer.output).filter { !$0.hasPrefix("slowest") })
+        writer.process.waitUntilExit()
+    }
+    try manager.createSession("last")
+    followed.wait(for: try manager.snapshot().cursor)
+    followed.stop()
+    let changes = followed.all
+    for (change, next) in zip(changes, changes.dropFirst()) {
+        require(next.number == change.number + 1, "\(next.number) came after \(change.number)")
+    }
+    let created = Set(changes.filter { $0.kind == .created }.map(\.sessionID))
+    require(acknowledged.isSubset(of: created), "an acknowledged session was not followed")
+    require(try manager.isSound, "the file is unsound")
+    print(
+        "killed writers: \(kills) kills, \(acknowledged.count) acknowledged sessions, \(changes.count) changes followed: 0 missed, 0 out of order"
+    )
+}
+
+/// A day of QR codes: 500 sessions wait, each with a new code every 20 seconds, as fast as it goes. A follower in this
+/// process and one in another are there all the time. Once the last code is dropped none is left, and the log has stayed
+/// short.
+func dayCheck(isLong: Bool) throws {
+    let folder = Folder()
+    let manager = try folder.open()
+    let followed = try Followed(manager)
+    try manager.snapshot().cursor.description.write(toFile: folder.path + "/cursor", atomically: true, encoding: .utf8)
+    let other = try Writer.start([CommandLine.arguments[0], "follower", folder.file])
+    let (sessions, codes, threads) = (500, isLong ? 24 * 60 * 3 : 216, 8)
+    for number in 0..<sessions { try manager.createSession("account-\(number)") }
+    var longest = 0
+    let done = DispatchGroup()
+    for thread in 0..<threads {
+        done.enter()
+        Thread {
+            for code in 0..<codes {
+                for number in stride(from: thread, to: sessions, by: threads) {
+                    let text = "2@SECRET-\(number)-\(code)-" + String(repeating: "x", count: 220)
+                    _ = try! manager.updateSession(
+                        "account-\(number)",
+                        SessionUpdates(status: .qrWaiting, qrCode: .set(text))
+                    )
+                }
+            }
+            done.leave()
+        }.start()
+    }
+    while done.wait(timeout: .now() + .milliseconds(20)) == .timedOut {
+        longest = max(longest, size(folder.file + "-wal"))
+    }
+    for number in 0..<sessions {
+        try manager.updateSession("account-\(number)", SessionUpdates(status: .initializing))
+    }
+    let changes = sessions * (codes + 2)
+    followed.wait(for: try manager.snapshot().cursor)
+    require(followed.all.count == changes, "\(followed.all.count) of \(changes) changes were followed")
+    var left = 0
+    for _ in 0..<1000 {
+        left = try [folder.file, folder.file + "-wal"].reduce(0) { try $0 + occurrences(of: "2@SECRET", in: $1) }
+        if left == 0 { break }
+        usleep(10_000)
+    }
+    print(
+        "a day: \(sessions * codes) new codes, \(changes) changes followed, \(left) codes left; the log had at most \(longest >> 20) MiB"
+    )
+    require(left == 0, "codes are left")
+    require(longest < 16 << 20, "the log grew to \(longest)")
+    require(other.process.isRunning && size(folder.path + "/followed") > 1_000_000, "the other process does not follow")
+    followed.stop()
+    kill(other.process.processIdentifier, SIGKILL)
+    other.process.waitUntilExit()
+}
+
+private func size(_ path: String) -> Int {
+    var status = stat()
+    return stat(path, &status) == 0 ? Int(status.st_size) : 0
+}
+
+/// `Data.range(of:)` takes minutes for this.
+private func occurrences(of text: String, in path: String) throws -> Int {
+    try Data(contentsOf: URL(filePath: path)).withUnsafeBytes { bytes in
+        var (count, rest) = (0, bytes)
+        while let found = memchr(rest.baseAddress!, Int32(text.utf8.first!), rest.count).map({ UnsafeRawPointer($0) }) {
+            let left = rest.baseAddress! + rest.count - found
+            if left >= text.utf8.count, memcmp(found, text, text.utf8.count) == 0 { count += 1 }
+            rest = UnsafeRawBufferPointer(start: found + 1, count: left - 1)
+        }
+        return count
+    }
+}
