@@ -59,7 +59,7 @@ BEGIN
     SELECT RAISE(ABORT, 'already_exists: a session with this id already exists: update it, or delete it first');
 END;
 
--- A statement that changes a status or a QR code and not its time leaves the time to these. The library sets both.
+-- Set the time when a statement changes a status or a QR code and not its time. The library sets the times itself.
 CREATE TRIGGER sessions_status_change_is_timed
 AFTER UPDATE ON sessions
 WHEN NEW.status IS NOT OLD.status AND NEW.status_changed_at IS OLD.status_changed_at
@@ -70,7 +70,8 @@ END;
 
 CREATE TRIGGER sessions_new_qr_code_is_timed
 AFTER UPDATE ON sessions
-WHEN NEW.qr_code IS NOT OLD.qr_code AND NEW.qr_code_received_at IS OLD.qr_code_received_at
+WHEN (NEW.qr_code IS NULL) <> (NEW.qr_code_received_at IS NULL)
+    OR NEW.qr_code IS NOT OLD.qr_code AND NEW.qr_code_received_at IS OLD.qr_code_received_at
 BEGIN
     UPDATE sessions
     SET qr_code_received_at = iif(
@@ -81,8 +82,11 @@ END;
 
 CREATE TRIGGER sessions_first_qr_code_is_timed
 AFTER INSERT ON sessions
-WHEN NEW.qr_code IS NOT NULL AND NEW.qr_code_received_at IS NULL
+WHEN (NEW.qr_code IS NULL) <> (NEW.qr_code_received_at IS NULL)
 BEGIN
-    UPDATE sessions SET qr_code_received_at = CAST((julianday('now') - 2440587.5) * 86400000 + 0.5 AS INTEGER)
+    UPDATE sessions
+    SET qr_code_received_at = iif(
+        NEW.qr_code IS NULL, NULL, CAST((julianday('now') - 2440587.5) * 86400000 + 0.5 AS INTEGER)
+    )
     WHERE seq = NEW.seq;
 END;

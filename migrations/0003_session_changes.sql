@@ -4,9 +4,16 @@
 -- One row. A cursor into the journal names its history; a backup gets a new one.
 CREATE TABLE journal (
     id      INTEGER PRIMARY KEY CHECK (id = 1),
-    history INTEGER NOT NULL
+    history INTEGER NOT NULL,
+    CONSTRAINT "history_negative: a history is a positive number: use random() & 0x7fffffffffffffff" CHECK (history >= 0)
 ) STRICT;
 INSERT INTO journal (id, history) VALUES (1, random() & 0x7fffffffffffffff);
+
+CREATE TRIGGER journal_is_kept
+BEFORE DELETE ON journal
+BEGIN
+    SELECT RAISE(ABORT, 'journal_deleted: every cursor needs the history: set another one instead');
+END;
 
 CREATE TABLE session_changes (
     number          INTEGER PRIMARY KEY, -- 1, 2, 3, … without gaps
@@ -16,7 +23,12 @@ CREATE TABLE session_changes (
     fields          INTEGER NOT NULL,    -- what an update changed: the bits are those of `session_history`
     disconnect_code INTEGER,             -- the reason, in a change of the status or the reason
     disconnect_text TEXT,
-    changed_at      INTEGER NOT NULL     -- milliseconds since 1970, UTC
+    changed_at      INTEGER NOT NULL,    -- milliseconds since 1970, UTC
+
+    CONSTRAINT "change_numbered: SQLite numbers the changes: leave the number out" CHECK (number > 0),
+    CONSTRAINT "change_without_status: a change has the status before it, the one after it, or both" CHECK (
+        previous_status IS NOT NULL OR status IS NOT NULL
+    )
 ) STRICT;
 
 CREATE TRIGGER sessions_creation_is_kept
@@ -65,7 +77,7 @@ BEGIN
     VALUES (OLD.id, OLD.status, 0, CAST((julianday('now') - 2440587.5) * 86400000 + 0.5 AS INTEGER));
 END;
 
--- The last 100,000 are kept. A hundred at once costs a third of one at a time.
+-- Keeps the last 100,000. To delete a hundred at a time costs a third as much as one by one.
 CREATE TRIGGER session_changes_are_bounded
 AFTER INSERT ON session_changes
 WHEN NEW.number % 100 = 0
@@ -87,7 +99,7 @@ BEGIN
     SELECT RAISE(ABORT, 'change_edited: what happened is not edited');
 END;
 
--- The next number is that after the newest one.
+-- SQLite numbers a row after the newest one, so the newest must stay.
 CREATE TRIGGER session_changes_are_kept
 BEFORE DELETE ON session_changes
 WHEN OLD.number > (SELECT max(number) FROM session_changes) - 100000

@@ -1,6 +1,7 @@
 public import Foundation
 
-/// Thrown when you update a session that doesn't exist. An update never creates one.
+/// Thrown when you update or wait for a session that doesn't exist, or that is deleted while you wait. An update never creates
+/// one.
 public struct SessionNotFoundError: Error, Hashable, Sendable {
     /// The id that no session has.
     public let sessionID: String
@@ -73,7 +74,7 @@ public struct InvalidSessionUpdateError: Error, Hashable, Sendable {
 }
 
 /// Thrown when the changes after a cursor are not all in the journal: some are too old and were dropped, or the cursor comes
-/// from another journal, such as that of the database that a backup was made of.
+/// from another journal, such as that of the database that a backup was made of, or from a later state of this one.
 ///
 /// Take a new snapshot and follow the changes after its cursor.
 public struct ChangeCursorExpiredError: Error, Hashable, Sendable {

@@ -13,11 +13,12 @@ import Foundation
 /// The rows are in an SQLite database, whose schema holds the rules (<doc:SessionRules>). An update that would break one
 /// throws an error and changes nothing.
 ///
-/// Every method may be called from any thread, and has an `async` overload, which Swift chooses in `async` code. In memory
-/// both take microseconds; `backUp` and a list take longer the more sessions there are. In a file a read waits neither for
-/// the disk nor for a writer, and a change waits for the disk and for the locks of other processes, for at most about a minute from
-/// its own call (<doc:Durability>). An `async` call waits without blocking a thread of Swift's cooperative pool.
-/// Cancelling a task does not cancel its call.
+/// Every method may be called from any thread. Each that reads or writes the database has an `async` overload, which Swift
+/// chooses in `async` code. In memory both take microseconds; `backUp` and a list take longer the more sessions there are. In
+/// a file a read waits neither for the disk nor for a writer, and a change waits for the disk and for the locks of other
+/// processes, for at most about a minute from its own call (<doc:Durability>). An `async` call waits without blocking a
+/// thread of Swift's cooperative pool. Cancelling a task does not cancel its call; only following changes and waiting for a
+/// session end then.
 ///
 /// Any method may also throw ``DatabaseError``, when SQLite cannot do its work: out of memory, a
 /// disk error, a text longer than SQLite's limit of 1,000,000,000 bytes, a damaged row, a manager that was closed, or a
@@ -123,7 +124,8 @@ public final class SessionManager: Sendable {
     /// The copy appears at `path` only once it is complete and synced; only its owner can read it. Until then it is
     /// `path.partial`, and a file of that name is replaced. If the process is killed meanwhile, that file and perhaps
     /// `path.partial-journal` stay until the next backup to the same path. In memory other calls wait until the copy is
-    /// done; in a file they go on.
+    /// done; in a file they go on. The copy's journal has a history of its own, so it refuses the cursors of this database
+    /// (<doc:FollowingChanges>).
     ///
     /// - Parameter path: Where to write the copy; an existing file is never overwritten.
     /// - Throws: ``DatabaseError`` when there is something at `path`, or the copy cannot be written; then nothing is left.
@@ -133,14 +135,15 @@ public final class SessionManager: Sendable {
 
     /// Finishes the waiting changes, erases dropped QR codes from the log, and closes the manager.
     ///
-    /// Every later call throws ``DatabaseError``, except another `close`. A manager that is not closed is closed when its
-    /// last reference goes, which blocks that thread, perhaps for a second; in `async` code call `close()`. The erasure is
+    /// Every later call throws ``DatabaseError``, except another `close`, and so does whoever follows changes or waits for a
+    /// session. A manager that is not closed is closed when its last reference goes, which blocks that thread, perhaps for a
+    /// second; in `async` code call `close()`. Whoever follows or waits has such a reference. The erasure is
     /// tried once; if another program is reading from the log, codes stay in it (<doc:Durability>).
     ///
     /// - Throws: ``DatabaseError`` when the file is no longer in its place. The manager is closed all the same.
     public func close() throws {
-        defer { feed.noteChange() }
         try database.close()
+        feed.noteChange()
     }
 }
 
@@ -202,8 +205,8 @@ extension SessionManager {
 
     /// Closes the manager without blocking; see the synchronous method.
     public func close() async throws {
-        defer { feed.noteChange() }
         try await database.close()
+        feed.noteChange()
     }
 }
 
@@ -212,15 +215,17 @@ extension SessionManager {
     private func change<Value: Sendable>(
         _ body: @escaping @Sendable (Connection) throws -> Changed<Value>
     ) throws -> Value {
-        defer { feed.noteChange() }
-        return try database.change(body)
+        let value = try database.change(body)
+        feed.noteChange()
+        return value
     }
 
     private func change<Value: Sendable>(
         _ body: @escaping @Sendable (Connection) throws -> Changed<Value>
     ) async throws -> Value {
-        defer { feed.noteChange() }
-        return try await database.change(body)
+        let value = try await database.change(body)
+        feed.noteChange()
+        return value
     }
 
     private static func creation(of sessionID: String?) -> @Sendable (Connection) throws -> Changed<Session> {

@@ -16,7 +16,7 @@ extension Schema {
 
 /// The table of sessions. Each method is one operation: its SQL, its parameters and how its rows are read.
 ///
-/// Every SELECT begins with the ten columns that `Session(id:row:)` reads. The first nine are those that change.
+/// Every SELECT of sessions begins with the ten columns that `Session(id:row:)` reads. The first nine are those that change.
 struct SessionTable {
     let connection: Connection
 
@@ -106,7 +106,7 @@ struct SessionTable {
     }
 
     /// One session and the newest place in the journal, as they are at one moment.
-    func session(_ id: String) throws -> (session: Session?, cursor: ChangeCursor) {
+    func sessionAndCursor(_ id: String) throws -> (session: Session?, cursor: ChangeCursor) {
         let found = try connection.prepared(
             """
             SELECT status, phone_number, name, connected_at, qr_code, status_changed_at, qr_code_received_at,
@@ -129,8 +129,8 @@ struct SessionTable {
     /// Computes the session as it will be, then writes what was computed. In this order nothing has changed when either
     /// fails; and RETURNING would fill a temporary table: <https://sqlite.org/lang_returning.html>.
     ///
-    /// A time that is written is never the one that it replaces. By that the schema knows other statements, and sets their
-    /// times itself.
+    /// A new time always differs from the one that it replaces. That is how the triggers tell this statement from others, whose
+    /// times they set. Changes within the same moment are a millisecond apart.
     ///
     /// - Parameters:
     ///   - connectedAt: The new `connectedAt` of the updates, in milliseconds.
@@ -139,11 +139,16 @@ struct SessionTable {
         let compute = try connection.prepared(
             """
             SELECT status, phone_number, name, connected_at, qr_code,
-                iif(status IS old_status, old_status_changed_at, :now + (old_status_changed_at IS :now))
-                    AS status_changed_at,
+                CASE
+                    WHEN status IS old_status THEN old_status_changed_at
+                    WHEN old_status_changed_at BETWEEN :now AND :now + 9 THEN old_status_changed_at + 1
+                    ELSE :now
+                END AS status_changed_at,
                 CASE
                     WHEN qr_code IS old_qr_code THEN old_qr_code_received_at
-                    WHEN qr_code IS NOT NULL THEN :now + (old_qr_code_received_at IS :now)
+                    WHEN qr_code IS NULL THEN NULL
+                    WHEN old_qr_code_received_at BETWEEN :now AND :now + 9 THEN old_qr_code_received_at + 1
+                    ELSE :now
                 END AS qr_code_received_at,
                 disconnect_code, disconnect_text, created_at, seq,
                 old_qr_code IS NOT NULL AND old_qr_code IS NOT qr_code
@@ -256,7 +261,9 @@ struct SessionTable {
                 """
                 UPDATE sessions
                 SET status = 'disconnected', qr_code = NULL, qr_code_received_at = NULL,
-                    status_changed_at = :now + (status_changed_at IS :now),
+                    status_changed_at = iif(
+                        status_changed_at BETWEEN :now AND :now + 9, status_changed_at + 1, :now
+                    ),
                     disconnect_text = coalesce(disconnect_text, 'the gateway stopped')
                 WHERE seq = :seq
                 """

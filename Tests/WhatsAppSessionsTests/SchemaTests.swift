@@ -126,7 +126,7 @@ import WhatsAppSessionsSQLite
         _ = try (manager.getSessions(status: .connected), manager.countSessions())
         let cursor = try manager.snapshot().cursor
         _ = try manager.getChanges(after: cursor)
-        _ = try manager.withConnection { try SessionTable($0).session("new").cursor }
+        _ = try manager.withConnection { try SessionTable($0).sessionAndCursor("new").cursor }
         try manager.updateSession("new", SessionUpdates(name: .set("Ana")))
         try manager.createSession("another")
         try manager.deleteSession("another")

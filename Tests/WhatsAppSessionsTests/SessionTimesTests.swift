@@ -39,18 +39,22 @@ import Testing
         #expect(try update(SessionUpdates(status: .initializing), at: 7).qrCodeReceivedAt == nil)
     }
 
-    @Test func `of two changes in one millisecond the second has the next, and what is answered is stored`() throws {
+    @Test func `changes in one millisecond are a millisecond apart, and what is answered is stored`() throws {
         try manager.createSession("support")
-        for (status, code) in [(Session.Status.qrWaiting, "2@one"), (.initializing, nil), (.qrWaiting, "2@two")] {
-            let updates = SessionUpdates(status: status, qrCode: code.map { .set($0) } ?? .unchanged)
-            let before = try manager.getSession("support")?.statusChangedAt
-            let answer = try update(updates, at: 1000)
-            #expect(answer.statusChangedAt == time(before == time(1000) ? 1001 : 1000))
+        for (number, status) in [Session.Status.qrWaiting, .initializing, .qrWaiting, .initializing].enumerated() {
+            let answer = try update(SessionUpdates(status: status), at: 1000)
+            #expect(answer.statusChangedAt == time(1000 + Int64(number)))
             #expect(try manager.getSession("support") == answer)
         }
-        let answer = try update(SessionUpdates(qrCode: .set("2@three")), at: 1000)
-        #expect(answer.qrCodeReceivedAt == time(1001))
-        #expect(try manager.getSession("support") == answer)
+        for number in 0..<4 {
+            let updates = SessionUpdates(status: .qrWaiting, qrCode: .set("2@\(number)"))
+            let answer = try update(updates, at: 2000)
+            #expect(answer.qrCodeReceivedAt == time(2000 + Int64(number)))
+            #expect(try manager.getSession("support") == answer)
+        }
+        // A clock that was set back is believed.
+        #expect(try update(SessionUpdates(qrCode: .set("2@before")), at: 1500).qrCodeReceivedAt == time(1500))
+        #expect(try update(SessionUpdates(status: .initializing), at: 1500).statusChangedAt == time(1500))
     }
 
     @Test func `someone using the shell gets the times set`() throws {
@@ -74,6 +78,15 @@ import Testing
         session = try #require(try manager.getSession("sales"))
         #expect(session.statusChangedAt == time(0))
         expectNow(session.qrCodeReceivedAt)
+
+        // A code has a time, and what is no code has none.
+        try manager.execute("UPDATE sessions SET qr_code_received_at = NULL WHERE id = 'sales'")
+        expectNow(try manager.getSession("sales")?.qrCodeReceivedAt)
+        try manager.execute("UPDATE sessions SET qr_code = NULL, qr_code_received_at = 9 WHERE id = 'sales'")
+        #expect(try manager.getSession("sales")?.qrCodeReceivedAt == nil)
+        try manager.execute("INSERT INTO sessions (id, created_at, qr_code_received_at) VALUES ('billing', 0, 9)")
+        #expect(try manager.getSession("billing")?.qrCodeReceivedAt == nil)
+        try manager.deleteSession("billing")
 
         // Times that the statement itself sets are kept.
         try manager.execute("UPDATE sessions SET status = 'initializing', status_changed_at = 7, qr_code = NULL")

@@ -130,6 +130,19 @@ func eventually(_ condition: () throws -> Bool) rethrows -> Bool {
     return false
 }
 
+/// Waits until something that happens in another task has happened.
+///
+/// - Throws: When that takes more than a minute.
+func until(_ condition: () throws -> Bool) async throws {
+    for _ in 0..<60_000 {
+        if try condition() { return }
+        try await Task.sleep(for: .milliseconds(1))
+    }
+    throw Overdue()
+}
+
+struct Overdue: Error {}
+
 /// Runs `body` on a thread of its own, where it may block.
 func onThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
     try await withCheckedThrowingContinuation { continuation in

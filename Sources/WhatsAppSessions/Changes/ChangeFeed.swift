@@ -12,15 +12,15 @@ final class ChangeFeed: Sendable {
         var nextWaiter = 0
         /// Counts the changes that were noted.
         var version = 0
-        /// Counts the pages that were read.
-        var reads = 0
-        var isLooking = false
+        var isServing = false
         var isPolling = false
+        /// Counts the pages that were read, for the tests.
+        var reads = 0
     }
 
     /// How long another process's change may go unnoticed.
     static let pollInterval = Duration.milliseconds(100)
-    private static let pageSize = 256
+    static let pageSize = 256
 
     private let database: Database
     /// Those who follow right now. Without any, noting a change costs one look at this.
@@ -32,8 +32,9 @@ final class ChangeFeed: Sendable {
     }
 
     var waiting: Int { state.withLock(\.waiters.count) }
-    var reads: Int { state.withLock(\.reads) }
     var isPolling: Bool { state.withLock(\.isPolling) }
+    var version: Int { state.withLock(\.version) }
+    var reads: Int { state.withLock(\.reads) }
 
     /// Returns some changes after a cursor, and waits until there are any; none when the task is cancelled.
     func changes(after cursor: ChangeCursor) async throws -> [SessionChange] {
@@ -53,12 +54,14 @@ final class ChangeFeed: Sendable {
     /// Wakes those who wait. Comes after each change by this manager.
     func noteChange() {
         guard followers.load(ordering: .sequentiallyConsistent) > 0 else { return }
-        let mustLook = state.withLock { state in
+        let mustServe = state.withLock { state in
             state.version += 1
-            defer { if !state.waiters.isEmpty { state.isLooking = true } }
-            return !state.isLooking && !state.waiters.isEmpty
+            guard !state.waiters.isEmpty, !state.isServing else { return false }
+            state.isServing = true
+            return true
         }
-        if mustLook { Task { await look() } }
+        // Detached, so that nobody's task-local values live as long as the followers.
+        if mustServe { Task.detached { await self.serveWaiters() } }
     }
 
     private func read(after cursor: ChangeCursor) async throws -> [SessionChange] {
@@ -66,9 +69,11 @@ final class ChangeFeed: Sendable {
         return try await database.read { try ChangeTable($0).changes(after: cursor, limit: Self.pageSize) }
     }
 
+    // MARK: Waiting
+
     /// Waits for changes after the newest place.
     ///
-    /// - Returns: What came, or nothing where a read must tell.
+    /// - Returns: The new changes, or none if the caller must read again.
     private func wait(after cursor: ChangeCursor, since version: Int) async throws -> [SessionChange] {
         let number = state.withLock { state in
             state.nextWaiter += 1
@@ -76,14 +81,13 @@ final class ChangeFeed: Sendable {
         }
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
-                let (isOver, mustPoll) = state.withLock { state in
-                    if Task.isCancelled || state.version != version { return (true, false) }
+                let isWaiting = state.withLock { state in
+                    guard !Task.isCancelled, state.version == version else { return false }
                     state.waiters[number] = Waiter(cursor: cursor, continuation: continuation)
-                    defer { state.isPolling = true }
-                    return (false, !state.isPolling)
+                    return true
                 }
-                if isOver { continuation.resume(returning: []) }
-                if mustPoll { Task { await poll() } }
+                guard isWaiting else { return continuation.resume(returning: []) }
+                startPolling()
             }
         } onCancel: {
             state.withLock { $0.waiters.removeValue(forKey: number) }?.continuation.resume(returning: [])
@@ -91,47 +95,66 @@ final class ChangeFeed: Sendable {
     }
 
     /// Reads what is new, for all who wait, until nothing is.
-    private func look() async {
-        var looked: Int?
-        while let (oldest, version) = nextLook(after: looked) {
-            looked = version
-            let page = try? await read(after: oldest)
+    private func serveWaiters() async {
+        var seen: Int?
+        while let (cursor, version) = oldestWaiter(since: seen) {
+            let page = try? await read(after: cursor)
+            // A full page may end before the place at which someone else waits.
+            seen = page?.count == Self.pageSize ? nil : version
             let served = state.withLock { state in
-                let served = state.waiters.filter { _, waiter in
-                    // Whoever waits for an error reads it.
-                    page.map { ($0.last?.cursor.number ?? 0) > waiter.cursor.number } ?? true
+                state.waiters.compactMap { number, waiter in
+                    let news = Self.news(for: waiter, in: page, after: cursor)
+                    if news != nil { state.waiters[number] = nil }
+                    return news.map { (waiter.continuation, $0) }
                 }
-                for number in served.keys { state.waiters[number] = nil }
-                return Array(served.values)
             }
-            for waiter in served {
-                let news = page?.drop { $0.cursor.number <= waiter.cursor.number } ?? []
-                waiter.continuation.resume(returning: Array(news))
-            }
+            for (continuation, news) in served { continuation.resume(returning: news) }
         }
     }
 
-    /// The oldest place at which somebody waits; `nil` when there is nothing to look for.
-    private func nextLook(after looked: Int?) -> (oldest: ChangeCursor, version: Int)? {
+    /// What a page that was read after a cursor has for a waiter; `nil` if it waits on, nothing if it must read for itself:
+    /// an error is its own, and so is another history.
+    private static func news(
+        for waiter: Waiter,
+        in page: [SessionChange]?,
+        after cursor: ChangeCursor
+    ) -> [SessionChange]? {
+        guard let page, waiter.cursor.history == cursor.history else { return [] }
+        // The numbers have no gaps.
+        let news = page.dropFirst(Int(waiter.cursor.number - cursor.number))
+        return news.isEmpty ? nil : Array(news)
+    }
+
+    /// The oldest place at which somebody waits; `nil`, and nobody is served any more, when nothing was noted since.
+    private func oldestWaiter(since seen: Int?) -> (cursor: ChangeCursor, version: Int)? {
         state.withLock { state in
             let oldest = state.waiters.values.lazy.map(\.cursor).min { $0.number < $1.number }
-            guard let oldest, state.version != looked else {
-                state.isLooking = false
+            guard let oldest, state.version != seen else {
+                state.isServing = false
                 return nil
             }
             return (oldest, state.version)
         }
     }
 
-    /// Looks for changes by other processes as long as somebody waits.
-    private func poll() async {
+    // MARK: Other processes
+
+    /// Looks for changes by other processes from now on, as long as somebody waits. Nobody else changes a database in memory.
+    private func startPolling() {
+        guard case .file(let file) = database else { return }
+        let isFirst = state.withLock { state in
+            let wasPolling = state.isPolling
+            state.isPolling = true
+            return !wasPolling
+        }
+        if isFirst { Task.detached { await self.poll(file) } }
+    }
+
+    private func poll(_ file: FileDatabase) async {
         var seen: Int64?
-        while state.withLock({ state in
-            state.isPolling = !state.waiters.isEmpty
-            return state.isPolling
-        }) {
+        while keepsPolling() {
             do {
-                let version = try await database.version()
+                let version = try await file.version()
                 // Once at first too: something may have come before.
                 if version != seen { noteChange() }
                 seen = version
@@ -142,10 +165,18 @@ final class ChangeFeed: Sendable {
         }
     }
 
+    private func keepsPolling() -> Bool {
+        state.withLock { state in
+            state.isPolling = !state.waiters.isEmpty
+            return state.isPolling
+        }
+    }
+
     private func fail(_ error: any Error) {
         let waiters = state.withLock { state in
-            defer { state.waiters = [:] }
-            return Array(state.waiters.values)
+            let waiters = state.waiters.values
+            state.waiters = [:]
+            return Array(waiters)
         }
         for waiter in waiters { waiter.continuation.resume(throwing: error) }
     }

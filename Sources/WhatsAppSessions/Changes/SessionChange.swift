@@ -9,7 +9,7 @@ public struct SessionChange: Identifiable, Hashable, Codable, Sendable {
         case created, updated, deleted
     }
 
-    /// The place after this change. Keep it to go on from here.
+    /// The position right after this change. Keep it to resume from here.
     public let cursor: ChangeCursor
     /// The session that changed, which may be gone by now.
     public let sessionID: String
@@ -21,7 +21,7 @@ public struct SessionChange: Identifiable, Hashable, Codable, Sendable {
     public let fields: Fields
     /// The status before; `nil` for a creation.
     public let previousStatus: Session.Status?
-    /// The status after; `nil` for a deletion. It is the same as before where ``fields`` has no ``Fields/status``.
+    /// The status after; `nil` for a deletion. For an update without ``Fields/status`` it is the same as before.
     public let status: Session.Status?
     /// Why the account is offline, in a change of the status or the reason; `nil` in any other.
     public let disconnectReason: DisconnectReason?

@@ -1,10 +1,10 @@
-/// The changes after a cursor, for as long as anyone asks.
+/// The changes after a cursor, without an end.
 ///
-/// Each change comes once and in order. The journal is the buffer, so whoever is slow misses nothing until the journal drops what is more than
-/// 100,000 changes old. The sequence ends when its task is cancelled.
+/// Each comes once and in order. The journal is the buffer: a slow consumer misses nothing unless it falls more than 100,000
+/// changes behind. The sequence ends when its task is cancelled.
 ///
 /// It throws ``ChangeCursorExpiredError`` when changes after the cursor are no longer in the journal, and ``DatabaseError``
-/// when the manager is closed, its file was moved, or a row of the journal is damaged.
+/// when the manager is closed, its file was moved, or the next change is damaged.
 public struct SessionChanges: AsyncSequence, Sendable {
     let manager: SessionManager
     let cursor: ChangeCursor

@@ -11,8 +11,9 @@ extension SessionManager {
     ///   - cursor: Where to begin.
     ///   - limit: The greatest number of changes to return.
     /// - Throws: ``ChangeCursorExpiredError`` when changes after the cursor are no longer in the journal, or the cursor is
-    ///   another database's. ``DatabaseError`` with the code ``DatabaseError/ResultCode/misuse`` for a limit below 1, and
-    ///   with ``DatabaseError/ResultCode/corrupt`` for a damaged change, which it names.
+    ///   from another database or from a later state of this one. ``DatabaseError`` with the code
+    ///   ``DatabaseError/ResultCode/misuse`` for a limit below 1, and with ``DatabaseError/ResultCode/corrupt`` when the
+    ///   first change is damaged, which it names.
     public func getChanges(after cursor: ChangeCursor, limit: Int = 100) throws -> [SessionChange] {
         try database.read(Self.changes(after: cursor, limit: limit))
     }
@@ -33,23 +34,31 @@ extension SessionManager {
 
     /// Waits until a session has one of these statuses; returns at once if it has one already.
     ///
-    /// It reads the journal, so it doesn't miss a status that lasts for a millisecond only.
+    /// It reads the journal, so it doesn't miss a status that lasts for a millisecond only, unless more than 100,000 changes
+    /// come at once.
     ///
     /// - Returns: The session once the wait has ended. By then its status may be another one.
     /// - Throws: ``SessionNotFoundError`` when there is no such session, or it is deleted meanwhile.
     ///   ``SessionWaitTimeoutError`` when the timeout has passed. `CancellationError` when the task is cancelled.
+    ///   ``DatabaseError`` with the code ``DatabaseError/ResultCode/misuse`` when there is no status to wait for.
     @discardableResult
     public func waitForSession(
         _ sessionID: String,
         toBecome statuses: Set<Session.Status>,
         timeout: Duration? = nil
     ) async throws -> Session {
-        guard let timeout else { return try await wait(for: sessionID, toBecome: statuses) }
+        guard !statuses.isEmpty else {
+            throw DatabaseError(resultCode: .misuse, message: "there is no status to wait for: name at least one")
+        }
+        let (session, cursor) = try await sessionAndCursor(sessionID)
+        if statuses.contains(session.status) { return session }
+        guard let timeout else { return try await wait(for: sessionID, toBecome: statuses, after: cursor) }
         return try await withThrowingTaskGroup(of: Session.self) { group in
             defer { group.cancelAll() }
-            group.addTask { try await self.wait(for: sessionID, toBecome: statuses) }
+            group.addTask { try await self.wait(for: sessionID, toBecome: statuses, after: cursor) }
             group.addTask {
-                try await Task.sleep(for: timeout)
+                // A sleep of 292 billion years ends the process.
+                try await Task.sleep(for: min(timeout, .seconds(1 << 40)))
                 throw SessionWaitTimeoutError(sessionID: sessionID, statuses: statuses)
             }
             // There are two.
@@ -57,18 +66,33 @@ extension SessionManager {
         }
     }
 
-    private func wait(for sessionID: String, toBecome statuses: Set<Session.Status>) async throws -> Session {
-        let (session, cursor) = try await database.read { try SessionTable($0).session(sessionID) }
-        guard let session else { throw SessionNotFoundError(sessionID: sessionID) }
-        if statuses.contains(session.status) { return session }
-        for try await change in changes(after: cursor) where change.sessionID.utf8.elementsEqual(sessionID.utf8) {
-            guard let status = change.status else { throw SessionNotFoundError(sessionID: sessionID) }
-            guard statuses.contains(status) else { continue }
-            guard let session = try await getSession(sessionID) else { break }
-            return session
+    private func wait(
+        for sessionID: String,
+        toBecome statuses: Set<Session.Status>,
+        after start: ChangeCursor
+    ) async throws -> Session {
+        var cursor = start
+        while true {
+            do {
+                for try await change in changes(after: cursor)
+                where change.sessionID.utf8.elementsEqual(sessionID.utf8) {
+                    guard let status = change.status else { throw SessionNotFoundError(sessionID: sessionID) }
+                    if statuses.contains(status) { return try await sessionAndCursor(sessionID).session }
+                }
+                // The changes end when the task is cancelled.
+                throw CancellationError()
+            } catch is ChangeCursorExpiredError {
+                let (session, newest) = try await sessionAndCursor(sessionID)
+                if statuses.contains(session.status) { return session }
+                cursor = newest
+            }
         }
-        try Task.checkCancellation()
-        throw SessionNotFoundError(sessionID: sessionID)
+    }
+
+    private func sessionAndCursor(_ id: String) async throws -> (session: Session, cursor: ChangeCursor) {
+        let (session, cursor) = try await database.read { try SessionTable($0).sessionAndCursor(id) }
+        guard let session else { throw SessionNotFoundError(sessionID: id) }
+        return (session, cursor)
     }
 }
 

@@ -40,15 +40,6 @@ enum Database: Sendable {
         }
     }
 
-    /// A number that is another one once the database may have changed; always the same in memory, where nobody else can
-    /// change it.
-    func version() async throws -> Int64 {
-        switch self {
-        case .memory: 0
-        case .file(let file): try await file.version()
-        }
-    }
-
     /// Copies the database to a new file.
     func copy(to path: String) throws {
         let copy = try FileCopy(to: path)

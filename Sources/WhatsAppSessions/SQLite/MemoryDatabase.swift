@@ -23,7 +23,7 @@ final class MemoryDatabase: Sendable {
 
     /// Copies the database to a file; other calls wait.
     func copy(to copy: FileCopy) throws {
-        try use { connection in try copy.create { try connection.vacuum(into: $0, schema) } }
+        try use { connection in try copy.create { try connection.copy(to: $0, renewing: schema) } }
     }
 
     func close() throws {

@@ -6,7 +6,7 @@ struct Schema {
     let applicationID: Int32
     /// SQL scripts in the order in which they were written. A released script never changes; new ones go at the end.
     let migrations: [[UInt8]]
-    /// What makes a copy a database of its own.
+    /// SQL that gives a copy an identity of its own.
     var renewal = ""
 }
 
@@ -57,8 +57,8 @@ extension Connection {
         return Int(identity.version)
     }
 
-    /// Checks that every table, trigger and view is still exactly as the scripts of this version define it. Tools that rebuild a table
-    /// drop its constraints and triggers, and the rules with them.
+    /// Checks that every table, trigger and view is still exactly as the scripts of this version define it. Tools that rebuild
+    /// a table drop its constraints and triggers, and the rules with them.
     func requireObjects(of schema: Schema, version: Int) throws {
         let original = try Connection.openInMemory()
         for migration in schema.migrations.prefix(version) {

@@ -4,7 +4,7 @@ import Testing
 @testable import WhatsAppSessions
 
 /// Following the journal, and waiting for a session.
-@Suite struct FollowingTests {
+@Suite(.timeLimit(.minutes(5))) struct FollowingTests {
     let folder = TemporaryFolder()
 
     /// A manager in memory, or in the test's file.
@@ -19,9 +19,9 @@ import Testing
         try await manager.createSession("before")
         var changes = manager.changes(after: start).makeAsyncIterator()
         #expect(try await changes.next()?.sessionID == "before")
-        for number in 0..<20 {
+        for number in 0..<(inFile ? 40 : 4000) {
             let next = Task { [changes] in try await follow(changes) }
-            if number % 2 == 0 { await untilSomebodyWaits(manager) }
+            if number % 20 == 0 { try await untilSomebodyWaits(manager) }
             try await manager.createSession("\(number)")
             let (change, iterator) = try await next.value
             #expect(change?.sessionID == "\(number)")
@@ -37,8 +37,8 @@ import Testing
         return (change, iterator)
     }
 
-    private func untilSomebodyWaits(_ manager: SessionManager, _ count: Int = 1) async {
-        while manager.feed.waiting < count { try? await Task.sleep(for: .milliseconds(1)) }
+    private func untilSomebodyWaits(_ manager: SessionManager, _ count: Int = 1) async throws {
+        try await until { manager.feed.waiting >= count }
     }
 
     @Test(arguments: [false, true])
@@ -66,6 +66,35 @@ import Testing
         }
     }
 
+    @Test func `those who wait at places that are more than a page apart all get what comes`() async throws {
+        let manager = try SessionManager()
+        let start = try await manager.snapshot().cursor
+        let behind = Task {
+            var numbers: [Int64] = []
+            for try await change in manager.changes(after: start) {
+                numbers.append(change.cursor.number)
+                if change.sessionID == "last" { break }
+            }
+            return numbers
+        }
+        try await untilSomebodyWaits(manager)
+        try manager.execute(
+            """
+            WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 600)
+            INSERT INTO sessions (id, created_at) SELECT n, 0 FROM numbers
+            """
+        )
+        let newest = try await manager.snapshot().cursor
+        let ahead = Task {
+            var changes = manager.changes(after: newest).makeAsyncIterator()
+            return try await changes.next()
+        }
+        try await untilSomebodyWaits(manager, 2)
+        try await manager.createSession("last")
+        #expect(try await ahead.value?.sessionID == "last")
+        #expect(try await behind.value == Array(1...601))
+    }
+
     @Test func `what another process changes is noticed, also by a thousand who wait`() async throws {
         let manager = try folder.open()
         let start = try await manager.snapshot().cursor
@@ -77,13 +106,48 @@ import Testing
                     return try await changes.next()
                 }
             }
-            await untilSomebodyWaits(manager, 1000)
+            try await untilSomebodyWaits(manager, 1000)
             let reads = manager.feed.reads
             try shell.execute("INSERT INTO sessions (id, created_at) VALUES ('support', 0)")
             for try await change in group { #expect(change?.sessionID == "support") }
             // One look for all of them, and perhaps one for nothing.
             #expect(manager.feed.reads - reads <= 2)
         }
+        #expect(ChangeFeed.pollInterval <= .milliseconds(200))
+    }
+
+    @Test func `the file is looked at while somebody follows, and a database in memory never`() async throws {
+        let (inFile, inMemory) = (try folder.open(), try SessionManager())
+        let followers = try [inFile, inMemory].map { manager in
+            let start = try manager.snapshot().cursor
+            return Task { for try await _ in manager.changes(after: start) {} }
+        }
+        for manager in [inFile, inMemory] { try await untilSomebodyWaits(manager) }
+        #expect(inFile.feed.isPolling && !inMemory.feed.isPolling)
+        for follower in followers { follower.cancel() }
+        try await until { !inFile.feed.isPolling }
+    }
+
+    @Test func `nobody's task-local values are kept for others who follow`() async throws {
+        let manager = try folder.open()
+        let start = try await manager.snapshot().cursor
+        weak var kept: Request?
+        let first = Request.$current.withValue(Request()) {
+            kept = Request.current
+            return Task { for try await _ in manager.changes(after: start) {} }
+        }
+        try await untilSomebodyWaits(manager)
+        let second = Task { for try await _ in manager.changes(after: start) {} }
+        try await untilSomebodyWaits(manager, 2)
+        #expect(kept != nil)
+        first.cancel()
+        _ = await first.result
+        try await until { kept == nil }
+        second.cancel()
+    }
+
+    private final class Request: Sendable {
+        @TaskLocal static var current: Request?
     }
 
     @Test(arguments: [false, true])
@@ -94,7 +158,7 @@ import Testing
             var changes = manager.changes(after: start).makeAsyncIterator()
             return try await changes.next()
         }
-        await untilSomebodyWaits(manager)
+        try await untilSomebodyWaits(manager)
         waiting.cancel()
         #expect(try await waiting.value == nil)
         #expect(manager.feed.waiting == 0)
@@ -113,7 +177,7 @@ import Testing
         let manager = try manager(inFile: inFile)
         let start = try await manager.snapshot().cursor
         let follower = Task { for try await _ in manager.changes(after: start) {} }
-        await untilSomebodyWaits(manager)
+        try await untilSomebodyWaits(manager)
         try await manager.close()
         let error = await #expect(throws: DatabaseError.self) { try await follower.value }
         #expect(error?.message == "the database was closed: open it again")
@@ -123,9 +187,9 @@ import Testing
         let manager = try folder.open()
         let start = try await manager.snapshot().cursor
         let follower = Task { for try await _ in manager.changes(after: start) {} }
-        await untilSomebodyWaits(manager)
+        try await untilSomebodyWaits(manager)
         // By now the file has been asked once, and is asked again.
-        while manager.feed.reads < 2 { try await Task.sleep(for: .milliseconds(1)) }
+        try await until { manager.feed.reads >= 2 }
         try FileManager.default.moveItem(atPath: folder.file, toPath: folder.path + "/moved.sqlite")
         let error = await #expect(throws: DatabaseError.self) { try await follower.value }
         #expect(error?.message == DatabaseError.moved.message)
@@ -142,10 +206,30 @@ import Testing
         let manager = try SessionManager()
         let start = try await manager.snapshot().cursor
         let follower = Task { for try await _ in manager.changes(after: start) {} }
-        await untilSomebodyWaits(manager)
+        try await untilSomebodyWaits(manager)
         try manager.execute("UPDATE journal SET history = 7; INSERT INTO sessions (id, created_at) VALUES ('a', 0)")
         manager.feed.noteChange()
         await #expect(throws: ChangeCursorExpiredError.self) { try await follower.value }
+    }
+
+    @Test func `a follower never gets the changes of another history`() async throws {
+        // By chance, one or the other is served first.
+        for _ in 0..<20 {
+            let manager = try SessionManager()
+            let old = try await manager.snapshot().cursor
+            let followerOfOld = Task { for try await _ in manager.changes(after: old) { break } }
+            try await untilSomebodyWaits(manager)
+            try manager.execute("UPDATE journal SET history = 7")
+            let new = try await manager.snapshot().cursor
+            let followerOfNew = Task {
+                var changes = manager.changes(after: new).makeAsyncIterator()
+                return try await changes.next()
+            }
+            try await untilSomebodyWaits(manager, 2)
+            try await manager.createSession("support")
+            await #expect(throws: ChangeCursorExpiredError.self) { _ = try await followerOfOld.value }
+            #expect(try await followerOfNew.value?.sessionID == "support")
+        }
     }
 
     @Test func `a kept cursor goes on in another manager where the first one stopped`() async throws {
@@ -169,17 +253,17 @@ import Testing
         let manager = try folder.open()
         let start = try await manager.snapshot().cursor
         let follower = Task { for try await _ in manager.changes(after: start) {} }
-        await untilSomebodyWaits(manager)
+        try await untilSomebodyWaits(manager)
         try await manager.createSession("support")
         try await manager.updateSession("support", SessionUpdates(status: .qrWaiting, qrCode: .set("2@SECRET")))
         try await manager.updateSession("support", SessionUpdates(status: .connected))
-        while folder.contents.contains("2@SECRET") { try await Task.sleep(for: .milliseconds(20)) }
+        try await until { !folder.contents.contains("2@SECRET") }
         follower.cancel()
         try await follower.value
-        while manager.feed.isPolling { try await Task.sleep(for: .milliseconds(20)) }
-        let reads = manager.feed.reads
+        try await until { !manager.feed.isPolling }
+        let version = manager.feed.version
         try await manager.createSession("sales")
-        #expect(manager.feed.reads == reads)
+        #expect(manager.feed.version == version)
     }
 
     @Test func `a backup has a history of its own`() async throws {
@@ -214,13 +298,16 @@ import Testing
     {
         let manager = try manager(inFile: inFile)
         try await manager.createSession("support")
-        #expect(try await manager.waitForSession("support", toBecome: [.initializing]).status == .initializing)
+        for timeout in [nil, Duration.zero, .seconds(-1)] {
+            let session = try await manager.waitForSession("support", toBecome: [.initializing], timeout: timeout)
+            #expect(session.status == .initializing)
+        }
         async let waiting = manager.waitForSession(
             "support",
             toBecome: [.connected, .disconnected],
-            timeout: .seconds(60)
+            timeout: .seconds(Int64.max)
         )
-        await untilSomebodyWaits(manager)
+        try await untilSomebodyWaits(manager)
         try await manager.updateSession("support", SessionUpdates(status: .qrWaiting))
         try await manager.createSession("sales")
         try await manager.updateSession("sales", SessionUpdates(status: .connected))
@@ -232,7 +319,7 @@ import Testing
         let manager = try SessionManager()
         try await manager.createSession("support")
         async let waiting = manager.waitForSession("support", toBecome: [.connected])
-        await untilSomebodyWaits(manager)
+        try await untilSomebodyWaits(manager)
         try manager.execute(
             """
             UPDATE sessions SET status = 'connected', connected_at = 0;
@@ -245,12 +332,14 @@ import Testing
 
     @Test func `waiting for a session that does not exist, or is deleted meanwhile, is an error`() async throws {
         let manager = try SessionManager()
-        await #expect(throws: SessionNotFoundError(sessionID: "support")) {
-            try await manager.waitForSession("support", toBecome: [.connected])
+        for timeout in [nil, Duration.zero] {
+            await #expect(throws: SessionNotFoundError(sessionID: "support")) {
+                try await manager.waitForSession("support", toBecome: [.connected], timeout: timeout)
+            }
         }
         try await manager.createSession("support")
         let waiting = Task { try await manager.waitForSession("support", toBecome: [.connected]) }
-        await untilSomebodyWaits(manager)
+        try await untilSomebodyWaits(manager)
         try await manager.deleteSession("support")
         await #expect(throws: SessionNotFoundError(sessionID: "support")) { try await waiting.value }
     }
@@ -259,7 +348,7 @@ import Testing
         let manager = try SessionManager()
         try await manager.createSession("support")
         let waiting = Task { try await manager.waitForSession("support", toBecome: [.connected]) }
-        await untilSomebodyWaits(manager)
+        try await untilSomebodyWaits(manager)
         try manager.execute(
             "UPDATE sessions SET status = 'connected', connected_at = 0; DELETE FROM sessions WHERE id = 'support'"
         )
@@ -280,12 +369,40 @@ import Testing
         #expect(error?.description == "Session support did not become connected or disconnected in time")
         #expect(error?.localizedDescription == error?.description)
         for timeout in [nil, Duration.seconds(60)] {
-            let waiting = Task { try await manager.waitForSession("support", toBecome: [], timeout: timeout) }
-            await untilSomebodyWaits(manager)
+            let waiting = Task { try await manager.waitForSession("support", toBecome: [.connected], timeout: timeout) }
+            try await untilSomebodyWaits(manager)
             waiting.cancel()
             await #expect(throws: CancellationError.self) { try await waiting.value }
         }
         #expect(manager.feed.waiting == 0)
+    }
+
+    @Test func `waiting for no status is refused`() async throws {
+        let manager = try SessionManager()
+        let session = try await manager.createSession()
+        let error = await #expect(throws: DatabaseError.self) {
+            try await manager.waitForSession(session.id, toBecome: [])
+        }
+        #expect(error?.resultCode == .misuse)
+        #expect(error?.message == "there is no status to wait for: name at least one")
+    }
+
+    @Test func `waiting goes on when its place in the journal has expired`() async throws {
+        for connectsBefore in [true, false] {
+            let manager = try SessionManager()
+            try await manager.createSession("support")
+            async let waiting = manager.waitForSession("support", toBecome: [.connected])
+            try await untilSomebodyWaits(manager)
+            let connect = "UPDATE sessions SET status = 'connected', connected_at = 0 WHERE id = 'support'"
+            if connectsBefore { try manager.execute(connect) }
+            try manager.execute("UPDATE journal SET history = 7")
+            try await manager.createSession("wakes it")
+            if !connectsBefore {
+                try await untilSomebodyWaits(manager)
+                try await manager.updateSession("support", SessionUpdates(status: .connected))
+            }
+            #expect(try await waiting.status == .connected)
+        }
     }
 
     @Test(arguments: [false, true])
@@ -298,7 +415,7 @@ import Testing
                     try await manager.waitForSession("\(number)", toBecome: [.connected], timeout: .seconds(300))
                 }
             }
-            await untilSomebodyWaits(manager, 1000)
+            try await untilSomebodyWaits(manager, 1000)
             for number in 0..<1000 {
                 group.addTask { try await manager.updateSession("\(number)", SessionUpdates(status: .connected)) }
             }

@@ -137,6 +137,12 @@ import Testing
             "REPLACE INTO session_changes (number, session_id, fields, changed_at) VALUES (1, '', 0, 0)",
             "change_numbered"
         ),
+        (
+            "REPLACE INTO session_changes (number, session_id, status, fields, changed_at) VALUES (-1, '', 'connected', 0, 0)",
+            "change_numbered"
+        ),
+        ("INSERT INTO session_changes (session_id, fields, changed_at) VALUES ('', 0, 0)", "change_without_status"),
+        ("DELETE FROM journal", "journal_deleted"), ("UPDATE journal SET history = -1", "history_negative"),
         ("REPLACE INTO sessions (id, created_at) VALUES ('support', 0)", "already_exists"),
         ("UPDATE OR REPLACE sessions SET id = 'sales' WHERE id = 'support'", "identity_changed"),
     ])
@@ -244,6 +250,22 @@ import Testing
         #expect(try manager.getChanges(after: ChangeCursor(history: second.cursor.history, number: 1)) == [second])
     }
 
+    @Test func `a page ends before a damaged change`() throws {
+        for number in 0..<4 { try manager.createSession("\(number)") }
+        let start = try first()
+        try manager.execute(
+            """
+            PRAGMA ignore_check_constraints = ON;
+            DROP TRIGGER session_changes_are_not_edited;
+            UPDATE session_changes SET status = 'gone' WHERE number = 3
+            """
+        )
+        let page = try manager.getChanges(after: start)
+        #expect(page.map(\.sessionID) == ["0", "1"])
+        let error = try #require(throws: DatabaseError.self) { try manager.getChanges(after: page[1].cursor) }
+        #expect(error.message == "malformed status in the change with the number 3")
+    }
+
     @Test func `a change that is missing ends a page with an error, never with a jump`() throws {
         for number in 0..<3 { try manager.createSession("\(number)") }
         let start = try first()
@@ -252,16 +274,14 @@ import Testing
     }
 
     @Test func `a database without a history says so`() throws {
-        try manager.execute("DELETE FROM journal")
+        try manager.execute("DROP TRIGGER journal_is_kept; DELETE FROM journal")
         let calls: [() throws -> Any] = [
-            { try manager.snapshot() }, { try manager.session(withCursor: "support") },
+            { try manager.snapshot() }, { try manager.cursor(with: "support") },
+            { try manager.getChanges(after: ChangeCursor(history: 1, number: 0)) },
         ]
         for call in calls {
             let error = #expect(throws: DatabaseError.self) { _ = try call() }
             #expect(error?.message == "the table journal is empty: restore a backup")
-        }
-        #expect(throws: ChangeCursorExpiredError.self) {
-            try manager.getChanges(after: ChangeCursor(history: 1, number: 0))
         }
         #expect(try manager.getAllSessions() == [])
     }
@@ -305,7 +325,7 @@ import Testing
 }
 
 extension SessionManager {
-    fileprivate func session(withCursor id: String) throws -> ChangeCursor {
-        try withConnection { try SessionTable($0).session(id).cursor }
+    fileprivate func cursor(with id: String) throws -> ChangeCursor {
+        try withConnection { try SessionTable($0).sessionAndCursor(id).cursor }
     }
 }

@@ -72,7 +72,7 @@ struct FileCopy: Sendable {
 extension Connection {
     /// Copies one state of the database to an empty file, and makes the copy a database of its own:
     /// <https://sqlite.org/lang_vacuum.html>.
-    func vacuum(into path: String, _ schema: Schema) throws {
+    func copy(to path: String, renewing schema: Schema) throws {
         try prepared("VACUUM INTO :path").execute(path)
         let copy = try Connection.open(path, flags: SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW)
         // Without a file beside it, or a sync: until it is complete the copy is nobody's.

@@ -50,7 +50,7 @@ final class FileDatabase: Sendable {
         return try await readers.read(until: .now + patience, body)
     }
 
-    /// A number that is another one after each change by whatever process, and perhaps after upkeep.
+    /// A number that is another one after each commit by whatever process, and sometimes after upkeep.
     ///
     /// - Throws: ``DatabaseError`` also when the file is no longer in its place, where nothing changes any more.
     func version() async throws -> Int64 {
@@ -206,7 +206,7 @@ final class FileDatabase: Sendable {
         try read { _ in }
         let connection = try FileConnection(readerOf: file, identity, until: .now + patience)
         try copy.create { target in
-            try connection.wait(until: .now + patience) { try $0.vacuum(into: target, schema) }
+            try connection.wait(until: .now + patience) { try $0.copy(to: target, renewing: schema) }
         }
     }
 
