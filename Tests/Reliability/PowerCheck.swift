@@ -28,8 +28,7 @@ private enum Event {
     case sync(path: String)
     case delete(path: String, isSynced: Bool)
     case acknowledged(thread: Int)
-    /// A follower has the changes up to this one.
-    case followed(number: Int)
+    case followed(SessionChange)
 }
 
 nonisolated(unsafe) private var recorded: [Event] = []
@@ -58,7 +57,7 @@ private func record(steps: Int, threads: Int, isControl: Bool) throws -> Recordi
     let folder = Folder()
     let manager = try folder.open()
     if isControl { try manager.execute("PRAGMA synchronous = NORMAL") }
-    let followed = try Followed(manager) { note(.followed(number: $0.number)) }
+    let followed = try Followed(manager) { note(.followed($0)) }
     takeSteps(steps, threads: threads, on: manager) {
         note(.acknowledged(thread: $0))
     } failed: {
@@ -85,11 +84,12 @@ private struct Recording {
         var durable: [String: [UInt8]] = [:]
         var pending: [Event] = []
         var acknowledged = Array(repeating: 0, count: threads)
-        var (runs, lost, unsound, followed) = (0, 0, 0, 0)
+        var (runs, lost, unsound) = (0, 0, 0)
+        var followed: SessionChange?
         for event in events {
             switch event {
             case .acknowledged(let thread): acknowledged[thread] += 1
-            case .followed(let number): followed = number
+            case .followed(let change): followed = change
             case .delete(let path, true):
                 pending.removeAll { $0.path == path }
                 durable[path] = nil
@@ -114,7 +114,7 @@ private struct Recording {
                         // What was under way may be there as well.
                         if !states[count...].prefix(2).contains(state) { lost += 1 }
                     }
-                    if try manager.snapshot().cursor.number < followed { lost += 1 }
+                    if let followed, try !manager.keeps(followed) { lost += 1 }
                     if try !manager.isSound { unsound += 1 }
                 } catch {
                     print(error)

@@ -353,6 +353,7 @@ func forkCheck(isLong: Bool) throws {
     }
     // Threads that the child does not have are inside calls, and hold locks.
     for subject in [memory, manager] {
+        let followers = try (0..<100).map { _ in try Followed(subject) }
         let threads = (0..<4).map { number in
             Thread {
                 while !Thread.current.isCancelled { _ = try? subject.createSession("\(number)-\(UUID())") }
@@ -362,6 +363,7 @@ func forkCheck(isLong: Bool) throws {
         for _ in 0..<(isLong ? 300 : 30) { try requireInChild("a child of busy threads") { refuses(subject) } }
         for thread in threads { thread.cancel() }
         while !threads.allSatisfy(\.isFinished) { usleep(1000) }
+        for follower in followers { follower.stop() }
     }
     // What a child did not do to the parent's file: SQLite in the child would have taken no lock.
     let count = try manager.getAllSessions().count

@@ -9,6 +9,7 @@ enum Reliability {
         let name = arguments.popFirst() ?? ""
         if name == "writer" { return try Writer.run(Array(arguments)) }
         if name == "follower" { runToEnd { [arguments] in try await runFollower(Array(arguments)) } }
+        if name == "counter" { runToEnd { [arguments] in try await runCounter(Array(arguments)) } }
         let isLong = arguments.popFirst() == "long"
         let checks: [(name: String, run: (Bool) throws -> Void)] = [
             ("kill", killCheck), ("power", powerCheck), ("disk", diskCheck), ("memory", memoryCheck),
