@@ -18,37 +18,6 @@ import Testing
         )
     }
 
-    @Test func `no released script was edited or removed`() throws {
-        let tests = URL(filePath: #filePath).deletingLastPathComponent()
-        let current = tests.appending(path: "../../../migrations").standardized
-        #expect(
-            try changes(since: tests.appending(path: "../Fixtures/released-migrations").standardized, current) == []
-        )
-
-        // The look itself.
-        let (released, edited) = (TemporaryFolder(), TemporaryFolder())
-        for name in ["0001_a.sql", "0002_b.sql", "0003_c.sql"] {
-            try Data(name.utf8).write(to: URL(filePath: released.path + "/" + name))
-        }
-        for (name, text) in [("0001_a.sql", "0001_a.sql"), ("0002_b.sql", "edited"), ("0004_d.sql", "new")] {
-            try Data(text.utf8).write(to: URL(filePath: edited.path + "/" + name))
-        }
-        #expect(
-            try changes(since: URL(filePath: released.path), URL(filePath: edited.path)) == [
-                "0002_b.sql", "0003_c.sql",
-            ]
-        )
-    }
-
-    /// The released scripts that are not in the current folder as they were. Before the first release there are none.
-    private func changes(since released: URL, _ current: URL) throws -> [String] {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: released.path)) ?? []
-        return try names.sorted().filter { name in
-            let text = try Data(contentsOf: released.appending(path: name))
-            return FileManager.default.contents(atPath: current.appending(path: name).path) != text
-        }
-    }
-
     @Test func `a database carries the mark WSes`() throws {
         let mark = try SessionManager().withConnection { try $0.pragma("application_id") }
         #expect(Int(mark) == 0x5753_6573)
