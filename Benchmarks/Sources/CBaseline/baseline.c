@@ -10,6 +10,8 @@
     " disconnect_code, disconnect_text"
 #define NEW_STATUS "coalesce(?2, status)"
 #define NEW_QR_CODE "CASE WHEN ?9 THEN ?10 WHEN " NEW_STATUS " = 'qr_waiting' THEN qr_code END"
+// The library's rule: changes in one millisecond are a millisecond apart.
+#define AFTER(time) "iif(" time " BETWEEN ?11 AND ?11 + 9, " time " + 1, ?11)"
 #define NEW_REASON(column, value) \
     column " = CASE WHEN ?12 THEN " value " WHEN " NEW_STATUS " <> 'connected' THEN " column " END"
 
@@ -43,9 +45,9 @@ baseline *baseline_open(const char *path, const char *schema) {
             "  WHEN ?7 THEN ?8 WHEN ?2 = 'connected' AND status <> 'connected' THEN ?11 ELSE connected_at END,"
             " qr_code = " NEW_QR_CODE ","
             " status_changed_at ="
-            "  iif(" NEW_STATUS " IS status, status_changed_at, ?11 + (status_changed_at IS ?11)),"
+            "  iif(" NEW_STATUS " IS status, status_changed_at, " AFTER("status_changed_at") "),"
             " qr_code_received_at = CASE WHEN " NEW_QR_CODE " IS qr_code THEN qr_code_received_at"
-            "  WHEN " NEW_QR_CODE " IS NOT NULL THEN ?11 + (qr_code_received_at IS ?11) END,"
+            "  WHEN " NEW_QR_CODE " IS NOT NULL THEN " AFTER("qr_code_received_at") " END,"
             NEW_REASON(" disconnect_code", "?13") ","
             NEW_REASON(" disconnect_text", "?14")
             " WHERE id = ?1 RETURNING " COLUMNS)

@@ -88,10 +88,15 @@ private let updateReturning = """
         connected_at = CASE
             WHEN ?7 THEN ?8 WHEN ?2 = 'connected' AND status <> 'connected' THEN ?11 ELSE connected_at END,
         qr_code = \(newQRCode),
-        status_changed_at = iif(coalesce(?2, status) IS status, status_changed_at, ?11 + (status_changed_at IS ?11)),
+        status_changed_at = iif(
+            coalesce(?2, status) IS status, status_changed_at,
+            iif(status_changed_at BETWEEN ?11 AND ?11 + 9, status_changed_at + 1, ?11)
+        ),
         qr_code_received_at = CASE
             WHEN \(newQRCode) IS qr_code THEN qr_code_received_at
-            WHEN \(newQRCode) IS NOT NULL THEN ?11 + (qr_code_received_at IS ?11) END,
+            WHEN \(newQRCode) IS NOT NULL
+                THEN iif(qr_code_received_at BETWEEN ?11 AND ?11 + 9, qr_code_received_at + 1, ?11)
+        END,
         disconnect_code = CASE WHEN ?12 THEN ?13 WHEN coalesce(?2, status) <> 'connected' THEN disconnect_code END,
         disconnect_text = CASE WHEN ?12 THEN ?14 WHEN coalesce(?2, status) <> 'connected' THEN disconnect_text END
     WHERE id = ?1 RETURNING \(Schema.columns)
