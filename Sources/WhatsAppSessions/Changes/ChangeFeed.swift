@@ -20,7 +20,7 @@ final class ChangeFeed: Sendable {
 
     /// How long another process's change may go unnoticed.
     static let pollInterval = Duration.milliseconds(100)
-    static let pageSize = 256
+    private static let pageSize = 256
 
     private let database: Database
     /// Those who follow right now. Without any, noting a change costs one look at this.
@@ -99,8 +99,6 @@ final class ChangeFeed: Sendable {
         var seen: Int?
         while let (cursor, version) = oldestWaiter(since: seen) {
             let page = try? await read(after: cursor)
-            // A full page may end before the place at which someone else waits.
-            seen = page?.count == Self.pageSize ? nil : version
             let served = state.withLock { state in
                 state.waiters.compactMap { number, waiter in
                     let news = Self.news(for: waiter, in: page, after: cursor)
@@ -109,6 +107,8 @@ final class ChangeFeed: Sendable {
                 }
             }
             for (continuation, news) in served { continuation.resume(returning: news) }
+            // The page may have ended before the place at which someone else waits.
+            seen = served.isEmpty ? version : nil
         }
     }
 

@@ -95,6 +95,37 @@ import Testing
         #expect(try await behind.value == Array(1...601))
     }
 
+    @Test func `a damaged change ends those who come to it, and holds up nobody else`() async throws {
+        let manager = try SessionManager()
+        let start = try await manager.snapshot().cursor
+        let behind = Task {
+            var ids: [String] = []
+            do {
+                for try await change in manager.changes(after: start) { ids.append(change.sessionID) }
+            } catch let error as DatabaseError {
+                ids.append(error.message)
+            }
+            return ids
+        }
+        try await untilSomebodyWaits(manager)
+        try manager.execute(
+            """
+            INSERT INTO sessions (id, created_at) VALUES ('good', 0), ('bad', 0), ('beyond', 0);
+            DROP TRIGGER session_changes_are_not_edited;
+            UPDATE session_changes SET status = 'gone' WHERE session_id = 'bad'
+            """
+        )
+        let newest = try await manager.snapshot().cursor
+        let ahead = Task {
+            var changes = manager.changes(after: newest).makeAsyncIterator()
+            return try await changes.next()
+        }
+        try await untilSomebodyWaits(manager, 2)
+        try await manager.createSession("last")
+        #expect(try await ahead.value?.sessionID == "last")
+        #expect(try await behind.value == ["good", "malformed status in the change with the number 2"])
+    }
+
     @Test func `what another process changes is noticed, also by a thousand who wait`() async throws {
         let manager = try folder.open()
         let start = try await manager.snapshot().cursor
