@@ -37,6 +37,11 @@ import Testing
         return (change, iterator)
     }
 
+    private func next(_ manager: SessionManager, after cursor: ChangeCursor) async throws -> SessionChange? {
+        var changes = manager.changes(after: cursor).makeAsyncIterator()
+        return try await changes.next()
+    }
+
     private func untilSomebodyWaits(_ manager: SessionManager, _ count: Int = 1) async throws {
         try await until { manager.feed.waiting >= count }
     }
@@ -85,10 +90,7 @@ import Testing
             """
         )
         let newest = try await manager.snapshot().cursor
-        let ahead = Task {
-            var changes = manager.changes(after: newest).makeAsyncIterator()
-            return try await changes.next()
-        }
+        let ahead = Task { try await next(manager, after: newest) }
         try await untilSomebodyWaits(manager, 2)
         try await manager.createSession("last")
         #expect(try await ahead.value?.sessionID == "last")
@@ -116,10 +118,7 @@ import Testing
             """
         )
         let newest = try await manager.snapshot().cursor
-        let ahead = Task {
-            var changes = manager.changes(after: newest).makeAsyncIterator()
-            return try await changes.next()
-        }
+        let ahead = Task { try await next(manager, after: newest) }
         try await untilSomebodyWaits(manager, 2)
         try await manager.createSession("last")
         #expect(try await ahead.value?.sessionID == "last")
@@ -132,10 +131,7 @@ import Testing
         let shell = try Connection.shell(folder.file)
         try await withThrowingTaskGroup { group in
             for _ in 0..<1000 {
-                group.addTask {
-                    var changes = manager.changes(after: start).makeAsyncIterator()
-                    return try await changes.next()
-                }
+                group.addTask { try await next(manager, after: start) }
             }
             try await untilSomebodyWaits(manager, 1000)
             let reads = manager.feed.reads
@@ -185,10 +181,7 @@ import Testing
     func `a follower ends when its task is cancelled`(inFile: Bool) async throws {
         let manager = try manager(inFile: inFile)
         let start = try await manager.snapshot().cursor
-        let waiting = Task {
-            var changes = manager.changes(after: start).makeAsyncIterator()
-            return try await changes.next()
-        }
+        let waiting = Task { try await next(manager, after: start) }
         try await untilSomebodyWaits(manager)
         waiting.cancel()
         #expect(try await waiting.value == nil)
@@ -196,8 +189,7 @@ import Testing
         try await manager.createSession("support")
         let cancelled = Task {
             while !Task.isCancelled { await Task.yield() }
-            var changes = manager.changes(after: start).makeAsyncIterator()
-            return try await changes.next()
+            return try await next(manager, after: start)
         }
         cancelled.cancel()
         #expect(try await cancelled.value == nil)
@@ -229,8 +221,7 @@ import Testing
     @Test func `a follower whose cursor has expired is told so`() async throws {
         let manager = try SessionManager()
         let cursor = try await SessionManager().snapshot().cursor
-        var changes = manager.changes(after: cursor).makeAsyncIterator()
-        await #expect(throws: ChangeCursorExpiredError.self) { try await changes.next() }
+        await #expect(throws: ChangeCursorExpiredError.self) { try await next(manager, after: cursor) }
     }
 
     @Test func `a follower that waits while the history becomes another one is told so`() async throws {
@@ -252,10 +243,7 @@ import Testing
             try await untilSomebodyWaits(manager)
             try manager.execute("UPDATE journal SET history = 7")
             let new = try await manager.snapshot().cursor
-            let followerOfNew = Task {
-                var changes = manager.changes(after: new).makeAsyncIterator()
-                return try await changes.next()
-            }
+            let followerOfNew = Task { try await next(manager, after: new) }
             try await untilSomebodyWaits(manager, 2)
             try await manager.createSession("support")
             await #expect(throws: ChangeCursorExpiredError.self) { _ = try await followerOfOld.value }
@@ -274,8 +262,7 @@ import Testing
         }
         let manager = try folder.open()
         let cursor = try #require(ChangeCursor(kept))
-        var changes = manager.changes(after: cursor).makeAsyncIterator()
-        #expect(try await changes.next()?.sessionID == "missed")
+        #expect(try await next(manager, after: cursor)?.sessionID == "missed")
     }
 
     @Test func `nobody's read is held open between two changes, and nothing is asked while nobody follows`()
