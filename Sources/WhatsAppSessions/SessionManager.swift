@@ -116,7 +116,7 @@ public final class SessionManager: Sendable {
     ///   the exceptions in <doc:Durability>.
     @discardableResult
     public func recoverSessions() throws -> [Session] {
-        try Self.recovered(change { try SessionTable($0).disconnectAll(now: Date.millisecondsNow) })
+        try Self.recovered(change { try SessionTable($0).disconnectAll() })
     }
 
     /// Writes a consistent copy of the database to a new file, which a manager can open.
@@ -195,7 +195,7 @@ extension SessionManager {
     /// Marks the sessions that a dead process left behind, without blocking; see the synchronous method.
     @discardableResult
     public func recoverSessions() async throws -> [Session] {
-        try await Self.recovered(change { try SessionTable($0).disconnectAll(now: Date.millisecondsNow) })
+        try await Self.recovered(change { try SessionTable($0).disconnectAll() })
     }
 
     /// Writes a consistent copy of the database to a new file without blocking; see the synchronous method.

@@ -237,10 +237,10 @@ struct SessionTable {
         return Changed(value: isDeleted, erases: isDeleted)
     }
 
-    /// Disconnects every live session that can be read, and says why those that have no reason yet.
+    /// Disconnects every live session that can be read, and gives those a reason that have none. The schema sets the times.
     ///
     /// - Returns: Those sessions as they were, and what is wrong with each damaged row.
-    func disconnectAll(now: Int64) throws -> Changed<(sessions: [Session], damages: [String])> {
+    func disconnectAll() throws -> Changed<(sessions: [Session], damages: [String])> {
         try connection.savepoint {
             var damages: [String] = []
             let live = try connection.prepared(
@@ -260,20 +260,12 @@ struct SessionTable {
             let disconnect = try connection.prepared(
                 """
                 UPDATE sessions
-                SET status = 'disconnected', qr_code = NULL, qr_code_received_at = NULL,
-                    status_changed_at = iif(
-                        status_changed_at BETWEEN :now AND :now + 9, status_changed_at + 1, :now
-                    ),
+                SET status = 'disconnected', qr_code = NULL,
                     disconnect_text = coalesce(disconnect_text, 'the gateway stopped')
                 WHERE seq = :seq
                 """
             )
-            for (seq, _) in live {
-                try disconnect.execute {
-                    try $0.bind(now, to: ":now")
-                    try $0.bind(seq, to: ":seq")
-                }
-            }
+            for (seq, _) in live { try disconnect.execute { try $0.bind(seq, to: ":seq") } }
             let sessions = live.map(\.session)
             return Changed(value: (sessions, damages), erases: sessions.contains { $0.qrCode != nil })
         }

@@ -121,7 +121,7 @@ import WhatsAppSessionsSQLite
 
         try manager.execute(
             """
-            CREATE TRIGGER stopped_ones_are_not_touched BEFORE UPDATE ON sessions WHEN OLD.status = 'disconnected'
+            CREATE TRIGGER stopped_ones_are_not_touched BEFORE UPDATE ON sessions WHEN OLD.id = 'stopped'
             BEGIN SELECT RAISE(ABORT, 'touched'); END
             """
         )
