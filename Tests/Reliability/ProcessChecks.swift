@@ -360,7 +360,7 @@ func forkCheck(isLong: Bool) throws {
             }
         }
         for thread in threads { thread.start() }
-        for _ in 0..<(isLong ? 300 : 30) { try requireInChild("a child of busy threads") { refuses(subject) } }
+        for _ in 0..<(isLong ? 1000 : 100) { try requireInChild("a child of busy threads") { refuses(subject) } }
         for thread in threads { thread.cancel() }
         while !threads.allSatisfy(\.isFinished) { usleep(1000) }
         for follower in followers { follower.stop() }

@@ -98,31 +98,22 @@ final class ChangeFeed: Sendable {
     private func serveWaiters() async {
         var seen: Int?
         while let (cursor, version) = oldestWaiter(since: seen) {
-            let page = try? await read(after: cursor)
+            // After an error each waiter reads for itself, and throws its own.
+            let page = (try? await read(after: cursor)).map { ChangePage(start: cursor, changes: $0) }
             let served = state.withLock { state in
-                state.waiters.compactMap { number, waiter in
-                    let news = Self.news(for: waiter, in: page, after: cursor)
-                    if news != nil { state.waiters[number] = nil }
-                    return news.map { (waiter.continuation, $0) }
+                var served: [(waiter: Waiter, news: [SessionChange])] = []
+                for (number, waiter) in state.waiters {
+                    let news = page?.changes(after: waiter.cursor)
+                    if news?.isEmpty == true { continue }
+                    state.waiters[number] = nil
+                    served.append((waiter, news ?? []))
                 }
+                return served
             }
-            for (continuation, news) in served { continuation.resume(returning: news) }
+            for (waiter, news) in served { waiter.continuation.resume(returning: news) }
             // The page may have ended before the place at which someone else waits.
             seen = served.isEmpty ? version : nil
         }
-    }
-
-    /// What a page that was read after a cursor has for a waiter; `nil` if it waits on, nothing if it must read for itself:
-    /// an error is its own, and so is another history.
-    private static func news(
-        for waiter: Waiter,
-        in page: [SessionChange]?,
-        after cursor: ChangeCursor
-    ) -> [SessionChange]? {
-        guard let page, waiter.cursor.history == cursor.history else { return [] }
-        // The numbers have no gaps.
-        let news = page.dropFirst(Int(waiter.cursor.number - cursor.number))
-        return news.isEmpty ? nil : Array(news)
     }
 
     /// The oldest place at which somebody waits; `nil`, and nobody is served any more, when nothing was noted since.

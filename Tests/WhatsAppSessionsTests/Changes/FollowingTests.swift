@@ -22,6 +22,9 @@ import Testing
         for number in 0..<(inFile ? 40 : 4000) {
             let next = Task { [changes] in try await follow(changes) }
             if number % 20 == 0 { try await untilSomebodyWaits(manager) }
+            // At any moment of its read and its wait.
+            let moment = ContinuousClock.now + .microseconds(.random(in: 0..<50))
+            while .now < moment {}
             try await manager.createSession("\(number)")
             let (change, iterator) = try await next.value
             #expect(change?.sessionID == "\(number)")
@@ -95,6 +98,24 @@ import Testing
         try await manager.createSession("last")
         #expect(try await ahead.value?.sessionID == "last")
         #expect(try await behind.value == Array(1...601))
+    }
+
+    @Test func `a page has nothing for whoever waits before it or in another history`() async throws {
+        let manager = try SessionManager()
+        let history = try await manager.snapshot().cursor.history
+        for number in 1...4 { try await manager.createSession("\(number)") }
+        let start = ChangeCursor(history: history, number: 2)
+        let page = ChangePage(start: start, changes: try await manager.getChanges(after: start))
+        func ids(after number: Int64, _ history: Int64) -> [String]? {
+            page.changes(after: ChangeCursor(history: history, number: number))?.map(\.sessionID)
+        }
+        #expect(ids(after: 2, history) == ["3", "4"])
+        #expect(ids(after: 3, history) == ["4"])
+        #expect(ids(after: 4, history) == [])
+        #expect(ids(after: 9, history) == [])
+        // It would miss "2".
+        #expect(ids(after: 1, history) == nil)
+        #expect(ids(after: 3, history ^ 1) == nil)
     }
 
     @Test func `a damaged change ends those who come to it, and holds up nobody else`() async throws {

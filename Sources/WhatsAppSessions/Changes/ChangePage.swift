@@ -1,0 +1,13 @@
+/// The changes that were read after a place in the journal, for all who wait at that place or further on.
+struct ChangePage {
+    let start: ChangeCursor
+    /// Without a gap from `start` on.
+    let changes: [SessionChange]
+
+    /// What the page has after another place; empty when it ends before; `nil` when it can't tell, because that place is before
+    /// its start or in another history.
+    func changes(after cursor: ChangeCursor) -> [SessionChange]? {
+        guard cursor.history == start.history, cursor.number >= start.number else { return nil }
+        return Array(changes.dropFirst(Int(cursor.number - start.number)))
+    }
+}
