@@ -141,13 +141,13 @@ struct SessionTable {
             SELECT status, phone_number, name, connected_at, qr_code,
                 CASE
                     WHEN status IS old_status THEN old_status_changed_at
-                    WHEN old_status_changed_at BETWEEN :now AND :now + 9 THEN old_status_changed_at + 1
+                    WHEN old_status_changed_at BETWEEN :now AND :now + 999 THEN old_status_changed_at + 1
                     ELSE :now
                 END AS status_changed_at,
                 CASE
                     WHEN qr_code IS old_qr_code THEN old_qr_code_received_at
                     WHEN qr_code IS NULL THEN NULL
-                    WHEN old_qr_code_received_at BETWEEN :now AND :now + 9 THEN old_qr_code_received_at + 1
+                    WHEN old_qr_code_received_at BETWEEN :now AND :now + 999 THEN old_qr_code_received_at + 1
                     ELSE :now
                 END AS qr_code_received_at,
                 disconnect_code, disconnect_text, created_at, seq,

@@ -11,7 +11,7 @@
 #define NEW_STATUS "coalesce(?2, status)"
 #define NEW_QR_CODE "CASE WHEN ?9 THEN ?10 WHEN " NEW_STATUS " = 'qr_waiting' THEN qr_code END"
 // The library's rule: changes in one millisecond are a millisecond apart.
-#define AFTER(time) "iif(" time " BETWEEN ?11 AND ?11 + 9, " time " + 1, ?11)"
+#define AFTER(time) "iif(" time " BETWEEN ?11 AND ?11 + 999, " time " + 1, ?11)"
 #define NEW_REASON(column, value) \
     column " = CASE WHEN ?12 THEN " value " WHEN " NEW_STATUS " <> 'connected' THEN " column " END"
 

@@ -81,7 +81,8 @@ extension SessionManager {
                 }
                 // The changes end when the task is cancelled.
                 throw CancellationError()
-            } catch is ChangeCursorExpiredError {
+            } catch  where error is ChangeCursorExpiredError || (error as? DatabaseError)?.resultCode == .corrupt {
+                // A change that can't be had, or another session's that is damaged.
                 let (session, newest) = try await sessionAndCursor(sessionID)
                 if statuses.contains(session.status) { return session }
                 cursor = newest

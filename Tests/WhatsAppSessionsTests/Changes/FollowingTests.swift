@@ -426,6 +426,22 @@ import Testing
         #expect(error?.message == "there is no status to wait for: name at least one")
     }
 
+    @Test func `waiting goes on after a damaged change of another session`() async throws {
+        let manager = try SessionManager()
+        for id in ["support", "damaged"] { try await manager.createSession(id) }
+        async let waiting = manager.waitForSession("support", toBecome: [.connected])
+        try await untilSomebodyWaits(manager)
+        try await onThread {
+            try manager.execute(
+                "UPDATE sessions SET status = 'disconnected', disconnect_text = CAST(x'ff' AS TEXT) WHERE id = 'damaged'"
+            )
+        }
+        try await manager.createSession("wakes it")
+        try await untilSomebodyWaits(manager)
+        try await manager.updateSession("support", SessionUpdates(status: .connected))
+        #expect(try await waiting.status == .connected)
+    }
+
     @Test func `waiting goes on when its place in the journal has expired`() async throws {
         for connectsBefore in [true, false] {
             let manager = try SessionManager()

@@ -275,6 +275,17 @@ import WhatsAppSessionsSQLite
         #expect(schedule.tried(.startOver, success: false, now: now) == now + .milliseconds(16))
         #expect(schedule.owe(.startOver, now: now) == nil)
     }
+
+    @Test func `an erasure that failed is tried again once the log could be started over`() {
+        var schedule = LogUpkeepSchedule()
+        let now = ContinuousClock.now
+        _ = schedule.owe(.erase, now: now)
+        for _ in 0..<14 { _ = schedule.tried(.erase, success: false, now: now) }
+        #expect(schedule.due(now: now + .seconds(60)) == nil)
+        _ = schedule.owe(.startOver, now: now)
+        #expect(schedule.tried(.startOver, success: true, now: now + .seconds(1)) == now + .seconds(1))
+        #expect(schedule.due(now: now + .seconds(1)) == .erase)
+    }
 }
 
 /// Upkeep as a manager does it, when a test wants it.

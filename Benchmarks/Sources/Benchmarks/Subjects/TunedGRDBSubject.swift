@@ -90,12 +90,12 @@ private let updateReturning = """
         qr_code = \(newQRCode),
         status_changed_at = iif(
             coalesce(?2, status) IS status, status_changed_at,
-            iif(status_changed_at BETWEEN ?11 AND ?11 + 9, status_changed_at + 1, ?11)
+            iif(status_changed_at BETWEEN ?11 AND ?11 + 999, status_changed_at + 1, ?11)
         ),
         qr_code_received_at = CASE
             WHEN \(newQRCode) IS qr_code THEN qr_code_received_at
             WHEN \(newQRCode) IS NOT NULL
-                THEN iif(qr_code_received_at BETWEEN ?11 AND ?11 + 9, qr_code_received_at + 1, ?11)
+                THEN iif(qr_code_received_at BETWEEN ?11 AND ?11 + 999, qr_code_received_at + 1, ?11)
         END,
         disconnect_code = CASE WHEN ?12 THEN ?13 WHEN coalesce(?2, status) <> 'connected' THEN disconnect_code END,
         disconnect_text = CASE WHEN ?12 THEN ?14 WHEN coalesce(?2, status) <> 'connected' THEN disconnect_text END

@@ -1,7 +1,7 @@
 /// When upkeep of the log is due.
 ///
 /// A long log is started over at once; the log is erased at most once a second. After a failure, because a reader is in the
-/// way, the pause doubles from eight milliseconds to about a minute: most reads are short, but a backup is not. Time is an
+/// way, the pause doubles from eight milliseconds to about a minute: most readers pause soon, but a backup does not. Time is an
 /// argument, so that no test has to wait for it.
 struct LogUpkeepSchedule {
     // When what is owed is due; `nil` when it is not owed.
@@ -44,6 +44,8 @@ struct LogUpkeepSchedule {
                 erasure = nil
                 earliestErasure = now + .seconds(1)
             }
+            // The reader that was in its way is gone.
+            erasure = erasure.map { min($0, max(earliestErasure ?? now, now)) }
         } else {
             let next = now + .milliseconds(8 << failures)
             failures = min(failures + 1, 13)
