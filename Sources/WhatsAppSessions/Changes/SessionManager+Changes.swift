@@ -69,24 +69,20 @@ extension SessionManager {
     private func wait(
         for sessionID: String,
         toBecome statuses: Set<Session.Status>,
-        after start: ChangeCursor
+        after cursor: ChangeCursor
     ) async throws -> Session {
-        var cursor = start
-        while true {
-            do {
-                for try await change in changes(after: cursor)
-                where change.sessionID.utf8.elementsEqual(sessionID.utf8) {
-                    guard let status = change.status else { throw SessionNotFoundError(sessionID: sessionID) }
-                    if statuses.contains(status) { return try await sessionAndCursor(sessionID).session }
-                }
-                // The changes end when the task is cancelled.
-                throw CancellationError()
-            } catch  where error is ChangeCursorExpiredError || (error as? DatabaseError)?.resultCode == .corrupt {
-                // A change that can't be had, or another session's that is damaged.
-                let (session, newest) = try await sessionAndCursor(sessionID)
-                if statuses.contains(session.status) { return session }
-                cursor = newest
+        do {
+            for try await change in changes(after: cursor) where change.sessionID.utf8.elementsEqual(sessionID.utf8) {
+                guard let status = change.status else { throw SessionNotFoundError(sessionID: sessionID) }
+                if statuses.contains(status) { return try await sessionAndCursor(sessionID).session }
             }
+            // The changes end when the task is cancelled.
+            throw CancellationError()
+        } catch  where error is ChangeCursorExpiredError || (error as? DatabaseError)?.resultCode == .corrupt {
+            // A change that can't be had, or another session's that is damaged.
+            let (session, newest) = try await sessionAndCursor(sessionID)
+            if statuses.contains(session.status) { return session }
+            return try await wait(for: sessionID, toBecome: statuses, after: newest)
         }
     }
 
