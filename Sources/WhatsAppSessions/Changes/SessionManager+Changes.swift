@@ -57,8 +57,8 @@ extension SessionManager {
             defer { group.cancelAll() }
             group.addTask { try await self.wait(for: sessionID, toBecome: statuses, after: cursor) }
             group.addTask {
-                // A sleep of 292 billion years ends the process.
-                try await Task.sleep(for: min(timeout, .seconds(1 << 40)))
+                // Past 64 bits of nanoseconds a sleep is lost, or ends the process: this is 136 years.
+                try await Task.sleep(for: min(timeout, .seconds(1 << 32)))
                 throw SessionWaitTimeoutError(sessionID: sessionID, statuses: statuses)
             }
             // There are two.
