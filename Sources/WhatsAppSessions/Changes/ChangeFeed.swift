@@ -4,7 +4,7 @@ import Synchronization
 final class ChangeFeed: Sendable {
     private struct Waiter {
         let cursor: ChangeCursor
-        let continuation: CheckedContinuation<[SessionChange], any Error>
+        let continuation: CheckedContinuation<ArraySlice<SessionChange>, any Error>
     }
 
     private struct State {
@@ -37,14 +37,14 @@ final class ChangeFeed: Sendable {
     var reads: Int { state.withLock(\.reads) }
 
     /// Returns some changes after a cursor, and waits until there are any; none when the task is cancelled.
-    func changes(after cursor: ChangeCursor) async throws -> [SessionChange] {
+    func changes(after cursor: ChangeCursor) async throws -> ArraySlice<SessionChange> {
         // Before the read, so that no change comes unnoted between the read and the wait.
         followers.add(1, ordering: .sequentiallyConsistent)
         defer { followers.subtract(1, ordering: .sequentiallyConsistent) }
         while !Task.isCancelled {
-            let version = state.withLock(\.version)
+            let version = self.version
             let changes = try await read(after: cursor)
-            if !changes.isEmpty { return changes }
+            if !changes.isEmpty { return ArraySlice(changes) }
             let news = try await wait(after: cursor, since: version)
             if !news.isEmpty { return news }
         }
@@ -74,7 +74,7 @@ final class ChangeFeed: Sendable {
     /// Waits for changes after the newest place.
     ///
     /// - Returns: The new changes, or none if the caller must read again.
-    private func wait(after cursor: ChangeCursor, since version: Int) async throws -> [SessionChange] {
+    private func wait(after cursor: ChangeCursor, since version: Int) async throws -> ArraySlice<SessionChange> {
         let number = state.withLock { state in
             state.nextWaiter += 1
             return state.nextWaiter
@@ -101,7 +101,7 @@ final class ChangeFeed: Sendable {
             // After an error each waiter reads for itself, and throws its own.
             let page = (try? await read(after: cursor)).map { ChangePage(start: cursor, changes: $0) }
             let served = state.withLock { state in
-                var served: [(waiter: Waiter, news: [SessionChange])] = []
+                var served: [(waiter: Waiter, news: ArraySlice<SessionChange>)] = []
                 for (number, waiter) in state.waiters {
                     let news = page?.changes(after: waiter.cursor)
                     if news?.isEmpty == true { continue }

@@ -6,8 +6,8 @@ struct ChangePage {
 
     /// What the page has after another place; empty when it ends before; `nil` when it can't tell, because that place is before
     /// its start or in another history.
-    func changes(after cursor: ChangeCursor) -> [SessionChange]? {
+    func changes(after cursor: ChangeCursor) -> ArraySlice<SessionChange>? {
         guard cursor.history == start.history, cursor.number >= start.number else { return nil }
-        return Array(changes.dropFirst(Int(cursor.number - start.number)))
+        return changes.dropFirst(Int(cursor.number - start.number))
     }
 }

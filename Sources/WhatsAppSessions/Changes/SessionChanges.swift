@@ -25,7 +25,7 @@ public struct SessionChanges: AsyncSequence, Sendable {
         /// Returns the next change, and waits until there is one; `nil` when the task is cancelled.
         public mutating func next(isolation actor: isolated (any Actor)?) async throws -> SessionChange? {
             guard !Task.isCancelled else { return nil }
-            if page.isEmpty { page = ArraySlice(try await manager.feed.changes(after: cursor)) }
+            if page.isEmpty { page = try await manager.feed.changes(after: cursor) }
             guard let change = page.popFirst() else { return nil }
             cursor = change.cursor
             return change
