@@ -36,8 +36,7 @@ public struct Session: Identifiable, Hashable, Codable, Sendable {
     public let qrCode: String?
     /// When ``status`` became what it is, in whole milliseconds; ``createdAt`` until it first changes.
     public let statusChangedAt: Date
-    /// When ``qrCode`` was set, in whole milliseconds; `nil` without one. WhatsApp's first code of a pairing is good for 60
-    /// seconds, later ones for 20.
+    /// When ``qrCode`` was set, in whole milliseconds; `nil` without one.
     public let qrCodeReceivedAt: Date?
     /// Why the account last went offline. It stays while the account is paired again, and is `nil` once it is connected.
     public let disconnectReason: DisconnectReason?
@@ -65,6 +64,20 @@ public struct Session: Identifiable, Hashable, Codable, Sendable {
         self.statusChangedAt = statusChangedAt ?? createdAt
         self.qrCodeReceivedAt = qrCodeReceivedAt
         self.disconnectReason = disconnectReason
+    }
+}
+
+extension Session {
+    /// When WhatsApp stops accepting ``qrCode``; `nil` without one.
+    ///
+    /// WhatsApp's first code of a pairing is good for 60 seconds, later ones for 20. The first is the one that came with the
+    /// change to ``Status/qrWaiting``.
+    public var qrCodeExpiresAt: Date? {
+        qrCodeReceivedAt.map { received in
+            // A time that would repeat the one before it is a millisecond later, so the two may differ by a little.
+            let isFirst = abs(received.timeIntervalSince(statusChangedAt)) < 1
+            return received.addingTimeInterval(isFirst ? 60 : 20)
+        }
     }
 }
 

@@ -39,6 +39,17 @@ import Testing
         #expect(try update(SessionUpdates(status: .initializing), at: 7).qrCodeReceivedAt == nil)
     }
 
+    @Test func `the first QR code of a pairing is good for a minute, later ones for twenty seconds`() throws {
+        #expect(try manager.createSession("support").qrCodeExpiresAt == nil)
+        let waiting = { (code: Int) in SessionUpdates(status: .qrWaiting, qrCode: .set("2@\(code)")) }
+        #expect(try update(waiting(1), at: 5_000).qrCodeExpiresAt == time(65_000))
+        #expect(try update(SessionUpdates(name: .set("Ana")), at: 6_000).qrCodeExpiresAt == time(65_000))
+        #expect(try update(waiting(2), at: 65_000).qrCodeExpiresAt == time(85_000))
+        #expect(try update(SessionUpdates(status: .initializing), at: 70_000).qrCodeExpiresAt == nil)
+        // In the same millisecond: the status changes a millisecond later, and the code is the first all the same.
+        #expect(try update(waiting(3), at: 70_000).qrCodeExpiresAt == time(130_000))
+    }
+
     @Test func `changes in one millisecond are a millisecond apart, and what is answered is stored`() throws {
         try manager.createSession("support")
         for (number, status) in [Session.Status.qrWaiting, .initializing, .qrWaiting, .initializing].enumerated() {
