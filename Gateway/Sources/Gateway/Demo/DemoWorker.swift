@@ -1,0 +1,147 @@
+import Foundation
+import ServiceLifecycle
+import WhatsAppSessions
+
+/// Plays a worker with several accounts, without WhatsApp: what `Workers/demo.mjs` does from outside.
+///
+/// Like a real worker it follows the changes. A session that becomes initializing gets a socket, and a deleted one loses it.
+struct DemoWorker: Service {
+    let manager: SessionManager
+    let events: WorkerEvents
+    let speed: Double
+
+    static let accounts = ["support", "shop-berlin", "shop-lisbon", "shop-mumbai", "sales", "newsletter"]
+
+    func run() async throws {
+        try await cancelWhenGracefulShutdown {
+            try await withThrowingDiscardingTaskGroup { group in
+                group.addTask { try await createAccounts() }
+                group.addTask { try await serveSessions() }
+            }
+        }
+    }
+
+    /// The accounts appear one after another.
+    private func createAccounts() async throws {
+        for account in Self.accounts {
+            do {
+                try await manager.createSession(account)
+            } catch is SessionAlreadyExistsError {
+                // From an earlier run, in a file.
+                _ = try await post(.opening, to: account)
+            }
+            try await pause(4)
+        }
+    }
+
+    private func serveSessions() async throws {
+        let snapshot = try await manager.snapshot()
+        try await withThrowingDiscardingTaskGroup { group in
+            let sockets = Sockets()
+            for session in snapshot.sessions where session.status == .initializing {
+                await open(session.id, in: sockets, &group)
+            }
+            for try await change in manager.changes(after: snapshot.cursor) {
+                if change.status == .initializing { await open(change.sessionID, in: sockets, &group) }
+            }
+        }
+    }
+
+    /// The sessions that have a socket.
+    private actor Sockets {
+        private var open: Set<String> = []
+        func insert(_ id: String) -> Bool { open.insert(id).inserted }
+        func remove(_ id: String) { open.remove(id) }
+    }
+
+    private func open(_ id: String, in sockets: Sockets, _ group: inout ThrowingDiscardingTaskGroup<any Error>) async {
+        guard await sockets.insert(id) else { return }
+        group.addTask {
+            do {
+                try await live(id)
+            } catch is SessionNotFoundError {
+                // Deleted: the socket closes.
+            } catch is InvalidSessionUpdateError {
+                // Someone changed the session by hand.
+            }
+            await sockets.remove(id)
+        }
+    }
+
+    // MARK: The life of an account
+
+    private func live(_ id: String) async throws {
+        var name = try await manager.getSession(id)?.name
+        while true {
+            _ = try await post(.opening, to: id)
+            try await pause(1)
+            if name == nil {
+                guard try await pair(id) else { return }
+                name = Self.names.randomElement()
+            }
+            _ = try await post(.online, to: id)
+            try await pause(3)
+            // WhatsApp sends the name seconds after the connection.
+            _ = try await post(.account(number: nil, name: name), to: id)
+            try await pause(.random(in: 30...240))
+            switch Int.random(in: 0..<10) {
+            case 0:
+                return _ = try await post(ended("logged out", code: 401), to: id)
+            case 1:
+                return _ = try await post(ended("replaced by another process", code: 440), to: id)
+            default:
+                let reason = DisconnectReason(code: 408, text: "Connection was lost")
+                _ = try await post(.closed(reason, reconnects: true), to: id)
+                try await pause(.random(in: 2...15))
+            }
+        }
+    }
+
+    /// Shows codes until one is scanned.
+    ///
+    /// - Returns: `false` when they were used up.
+    private func pair(_ id: String) async throws -> Bool {
+        // About one in six is never scanned.
+        var untilScan = Double.random(in: 10...190)
+        for number in 0..<6 {
+            _ = try await post(.qrCode(Self.code()), to: id)
+            let lifetime = number == 0 ? 60.0 : 20.0
+            try await pause(min(lifetime, untilScan))
+            untilScan -= lifetime
+            guard untilScan < 0 else { continue }
+            let digits = (0..<6).map { _ in String(Int.random(in: 0...9)) }.joined()
+            _ = try await post(.account(number: "447700\(digits)", name: nil, opens: true), to: id)
+            let restart = DisconnectReason(code: 515, text: "Stream Errored (restart required)")
+            _ = try await post(.closed(restart, reconnects: true), to: id)
+            try await pause(2)
+            return true
+        }
+        _ = try await post(ended("QR codes used up", code: 408), to: id)
+        return false
+    }
+
+    private func ended(_ text: String, code: Int) -> SessionReport {
+        .closed(DisconnectReason(code: code, text: text), reconnects: false, final: true)
+    }
+
+    private func post(_ report: SessionReport, to id: String) async throws -> Session? {
+        try await events.receive(WorkerEvent(report), for: id)
+    }
+
+    private func pause(_ seconds: Double) async throws {
+        try await Task.sleep(for: .seconds(seconds / speed))
+    }
+
+    /// As long as WhatsApp's, and worth nothing.
+    static func code() -> String {
+        let parts = [58, 32, 32, 32].map { length in
+            Data((0..<length).map { _ in UInt8.random(in: .min ... .max) }).base64EncodedString()
+        }
+        return "https://wa.me/settings/linked_devices#2@\(parts.joined(separator: ",")),1"
+    }
+
+    private static let names = [
+        "Ana Souza ☕", "Kwik-Fit Leeds", "Padaria do Bairro", "Müller & Söhne GmbH", "Zoë", "Ferretería Ávila", "山田商店",
+        "مكتب الرياض", "Support Team",
+    ]
+}

@@ -1,0 +1,115 @@
+import ArgumentParser
+import Foundation
+import Logging
+import NIOCore
+import WhatsAppSessions
+
+@main
+struct Gateway: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "Gateway",
+        abstract: "Serves WhatsApp sessions over HTTP, with a page that shows them live.",
+        discussion: "Workers post events of Baileys or whatsmeow, followers read changes; Gateway/README.md says how."
+    )
+
+    @Option(help: ArgumentHelp("Keep the sessions in this file; without it they are in memory.", valueName: "path"))
+    var file: String?
+
+    @Option(help: "The address to serve on. Any but loopback needs a token file.")
+    var hostname = "127.0.0.1"
+
+    @Option(help: "The port to serve on; 0 for any that is free.")
+    var port = 3000
+
+    @Option(help: ArgumentHelp("A file (mode 0600) with the token that clients must send.", valueName: "path"))
+    var tokenFile: String?
+
+    @Option(help: ArgumentHelp("Post changes to this URL.", valueName: "url"))
+    var webhook: String?
+
+    @Option(help: ArgumentHelp("A file (mode 0600) with the secret that signs webhooks.", valueName: "path"))
+    var webhookSecretFile: String?
+
+    @Option(
+        help: ArgumentHelp("Wait this long before a webhook is posted again; it doubles up to 64 s.", valueName: "ms")
+    )
+    var webhookPause = 500
+
+    @Option(
+        help: ArgumentHelp("Disconnect a worker's sessions when its stream has been gone this long.", valueName: "seconds")
+    )
+    var lease = 30
+
+    @Flag(help: "Play a worker with several accounts. No WhatsApp account is needed.")
+    var demo = false
+
+    @Option(help: ArgumentHelp("How many times as fast as life the demo plays.", valueName: "factor"))
+    var demoSpeed = 1.0
+
+    func run() async throws {
+        let level = ProcessInfo.processInfo.environment["LOG_LEVEL"].flatMap { Logger.Level(rawValue: $0) } ?? .notice
+        // Standard output to a pipe is buffered, so a container's log would show nothing.
+        LoggingSystem.bootstrap(StreamLogHandler.standardError)
+        var logger = Logger(label: "gateway")
+        logger.logLevel = level
+        do {
+            let server = try GatewayServer(checked(), logger: logger) { port in
+                say("The gateway is running: http://\(hostname.contains(":") ? "[\(hostname)]" : hostname):\(port)")
+            }
+            try await server.run()
+        } catch {
+            say(Self.sentence(error, hostname: hostname, port: port))
+            throw ExitCode.failure
+        }
+    }
+
+    /// The options, checked.
+    ///
+    /// - Throws: ``ConfigurationError`` with a sentence for the first that cannot be.
+    func checked() throws -> Configuration {
+        var configuration = Configuration(file: file, hostname: hostname, port: port)
+        configuration.token = try tokenFile.map { Token(try Configuration.secret(inFile: $0)) }
+        guard configuration.token != nil || Loopback.contains(hostname) else {
+            throw ConfigurationError(
+                "Without a token anyone who reaches \(hostname) could link the accounts: add --token-file, or use 127.0.0.1."
+            )
+        }
+        guard (0...65_535).contains(port) else { throw ConfigurationError("A port is a number from 0 to 65535.") }
+        guard (1...86_400).contains(lease) else { throw ConfigurationError("A lease is 1 to 86400 seconds.") }
+        guard (0.1...1000).contains(demoSpeed) else { throw ConfigurationError("The demo's speed is 0.1 to 1000.") }
+        guard (1...64_000).contains(webhookPause) else { throw ConfigurationError("A pause is 1 to 64000 milliseconds.") }
+        configuration.lease = .seconds(lease)
+        if demo { configuration.demoSpeed = demoSpeed }
+        if let webhook {
+            guard let url = URL(string: webhook), ["http", "https"].contains(url.scheme?.lowercased()), url.host != nil else {
+                throw ConfigurationError("The webhook is not a URL that begins with http:// or https://.")
+            }
+            configuration.webhook = Configuration.Webhook(
+                url: webhook,
+                secret: try webhookSecretFile.map(Configuration.secret),
+                firstPause: .milliseconds(webhookPause)
+            )
+        } else if webhookSecretFile != nil {
+            throw ConfigurationError("A secret for webhooks needs a --webhook to sign.")
+        }
+        return configuration
+    }
+
+    private static func sentence(_ error: any Error, hostname: String, port: Int) -> String {
+        switch error {
+        case let error as IOError where error.errnoCode == EADDRINUSE:
+            "Port \(port) is taken: stop the other program, or choose another with --port."
+        case let error as IOError where error.errnoCode == EACCES:
+            "Port \(port) needs root: choose one above 1023 with --port, and put nginx in front."
+        case let error as IOError where error.errnoCode == EADDRNOTAVAIL:
+            "This machine doesn't have the address \(hostname): choose another with --hostname."
+        default:
+            "The gateway cannot run: \(error)"
+        }
+    }
+}
+
+/// Tells the operator something, at once.
+private func say(_ text: String) {
+    FileHandle.standardError.write(Data("\(text)\n".utf8))
+}

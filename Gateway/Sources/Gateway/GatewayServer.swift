@@ -1,0 +1,80 @@
+import Foundation
+import Hummingbird
+import Logging
+import NIOCore
+import ServiceLifecycle
+import WhatsAppSessions
+
+/// The parts of a gateway, put together.
+struct GatewayServer {
+    /// Longer than a handler takes, and short enough to be gone before a supervisor kills the process.
+    private static let shutdownTime = Duration.seconds(4)
+
+    let manager: SessionManager
+    let application: Application<RouterResponder<GatewayContext>>
+    private let services: [any Service]
+    private let logger: Logger
+
+    /// - Parameter onRunning: Called with the port once clients can connect.
+    init(
+        _ configuration: Configuration,
+        logger: Logger,
+        onRunning: @escaping @Sendable (Int) -> Void = { _ in }
+    ) throws {
+        self.logger = logger
+        manager = try SessionManager(storage: configuration.file.map { .file(path: $0) } ?? .memory)
+        // Before any worker speaks: what a gateway that was killed left behind is offline.
+        if configuration.file != nil { try manager.recoverSessions() }
+        let turns = Turns()
+        let leases = WorkerLeases(manager: manager, turns: turns, lease: configuration.lease, logger: logger)
+        let events = WorkerEvents(manager: manager, turns: turns, leases: leases)
+        let webhooks = configuration.webhook.map { [manager] webhook in
+            WebhookSender(
+                manager: manager,
+                target: webhook,
+                cursorFile: configuration.file.map { $0 + ".webhook-cursor" },
+                logger: logger
+            )
+        }
+        let changes = ChangeStream(manager: manager, leases: leases)
+        let routes = Routes(
+            manager: manager,
+            events: events,
+            changes: changes,
+            metrics: Metrics(manager: manager, changes: changes, webhooks: webhooks),
+            token: configuration.token
+        )
+        application = Application(
+            router: routes.router(),
+            // Ends half a request, and an idle connection; a stream of changes is neither.
+            server: .http1(configuration: .init(idleTimeout: .seconds(75))),
+            configuration: ApplicationConfiguration(
+                address: .hostname(configuration.hostname, port: configuration.port)
+            ),
+            onServerRunning: { channel in onRunning(channel.localAddress?.port ?? configuration.port) },
+            logger: logger
+        )
+        let demo = configuration.demoSpeed.map { [manager] in DemoWorker(manager: manager, events: events, speed: $0) }
+        let others: [(any Service)?] = [webhooks, demo]
+        services = others.compactMap(\.self)
+    }
+
+    /// Serves until SIGTERM or SIGINT, and closes the database.
+    func run() async throws {
+        // They stop in reverse order: first the server, whose streams end by themselves.
+        var group = ServiceGroupConfiguration(
+            services: services + [application],
+            gracefulShutdownSignals: [.sigterm, .sigint],
+            logger: logger
+        )
+        // A client that reads nothing would hold up the end.
+        group.maximumGracefulShutdownDuration = Self.shutdownTime
+        do {
+            try await ServiceGroup(configuration: group).run()
+        } catch {
+            try? await manager.close()
+            throw error
+        }
+        try await manager.close()
+    }
+}

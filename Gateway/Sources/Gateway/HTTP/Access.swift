@@ -1,0 +1,96 @@
+import Crypto
+import Foundation
+import HTTPTypes
+import Hummingbird
+
+/// The secret that a client sends as `Authorization: Bearer …`.
+struct Token: Sendable {
+    private let digest: SHA256Digest
+
+    init(_ text: String) { digest = Self.digest(text) }
+
+    /// Compares in constant time: two digests of the same length.
+    func matches(_ text: some StringProtocol) -> Bool { Self.digest(text) == digest }
+
+    private static func digest(_ text: some StringProtocol) -> SHA256Digest { SHA256.hash(data: Data(text.utf8)) }
+}
+
+/// Lets in who has the token.
+struct TokenMiddleware: RouterMiddleware {
+    let token: Token
+
+    func handle(
+        _ request: Request,
+        context: GatewayContext,
+        next: (Request, GatewayContext) async throws -> Response
+    ) async throws -> Response {
+        let parts = request.headers[.authorization]?.split(separator: " ", maxSplits: 1) ?? []
+        guard parts.count == 2, parts[0].lowercased() == "bearer", token.matches(parts[1]) else {
+            throw Problem(
+                status: .unauthorized,
+                code: "unauthorized",
+                detail: "Send the gateway's token: Authorization: Bearer, then the text of its token file.",
+                headers: [.wwwAuthenticate: "Bearer"]
+            )
+        }
+        return try await next(request, context)
+    }
+}
+
+/// Without a token, keeps out web pages from elsewhere that a browser on this machine has open.
+///
+/// A page that gives its own name the address 127.0.0.1 is known by the Host header, and a request of another
+/// site's page by its Origin.
+struct LoopbackMiddleware: RouterMiddleware {
+    func handle(
+        _ request: Request,
+        context: GatewayContext,
+        next: (Request, GatewayContext) async throws -> Response
+    ) async throws -> Response {
+        guard let authority = request.head.authority, Loopback.contains(Loopback.host(of: authority)) else {
+            throw Problem(
+                status: .forbidden,
+                code: "foreign_host",
+                detail: "Without a token the gateway answers to localhost only: start it with --token-file to use another name."
+            )
+        }
+        if let origin = request.headers[.origin], origin != "http://\(authority)" {
+            throw Problem(
+                status: .forbidden,
+                code: "foreign_origin",
+                detail: "Without a token the gateway answers to its own page only, not to one of another origin."
+            )
+        }
+        return try await next(request, context)
+    }
+}
+
+/// The names and addresses of this machine that no other one reaches.
+enum Loopback {
+    static func contains(_ host: some StringProtocol) -> Bool {
+        let host = host.lowercased()
+        if host == "localhost" || host == "::1" { return true }
+        let parts = host.split(separator: ".", omittingEmptySubsequences: false)
+        return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }
+    }
+
+    /// The host of an authority such as `localhost:3000` or `[::1]:3000`.
+    static func host(of authority: String) -> Substring {
+        if authority.hasPrefix("[") { return authority.dropFirst().prefix { $0 != "]" } }
+        return authority.prefix { $0 != ":" }
+    }
+}
+
+/// Refuses a body that says it is too large before any of it is read.
+struct BodySizeMiddleware: RouterMiddleware {
+    func handle(
+        _ request: Request,
+        context: GatewayContext,
+        next: (Request, GatewayContext) async throws -> Response
+    ) async throws -> Response {
+        if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > Request.maximumBodySize {
+            throw Problem.tooLarge(Request.maximumBodySize)
+        }
+        return try await next(request, context)
+    }
+}

@@ -1,0 +1,177 @@
+import AsyncAlgorithms
+import Foundation
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import ServiceLifecycle
+import Synchronization
+import WhatsAppSessions
+
+/// The changes of all sessions as server-sent events, for any number of followers.
+///
+/// A follower costs a cursor and no queue: the journal is the buffer, and a follower that reads slowly is served as it reads.
+final class ChangeStream: Sendable {
+    private static let pingInterval = Duration.seconds(15)
+    /// How long a client may leave what was sent unread. It acknowledges it and reads nothing: a stopped program.
+    private static let writeTimeout = TimeAmount.seconds(60)
+    /// How long the network may leave what was sent unacknowledged, in milliseconds. The client has vanished.
+    private static let acknowledgeTimeout = 30_000
+    private static let pageSize = 256
+
+    private let manager: SessionManager
+    private let leases: WorkerLeases
+    private let count = Atomic(0)
+
+    init(manager: SessionManager, leases: WorkerLeases) {
+        self.manager = manager
+        self.leases = leases
+    }
+
+    /// How many follow right now.
+    var followers: Int { count.load(ordering: .relaxed) }
+
+    /// Answers with the changes after a cursor, or with all sessions and then the changes.
+    ///
+    /// - Parameters:
+    ///   - cursor: Where to begin; `nil` for the beginning.
+    ///   - worker: The worker that holds a lease by this stream.
+    func response(to request: Request, after cursor: ChangeCursor?, worker: String?, context: GatewayContext) -> Response {
+        let body = ResponseBody { writer in
+            // All of it belongs to the body, which a HEAD request drops.
+            self.count.add(1, ordering: .relaxed)
+            defer { self.count.subtract(1, ordering: .relaxed) }
+            if let worker { await self.leases.openStream(of: worker) }
+            do {
+                try await self.follow(after: cursor, request, context, &writer)
+            } catch {
+                // The client has gone.
+                context.logger.debug("a stream of changes ended", metadata: ["error": "\(type(of: error))"])
+            }
+            if let worker { await self.leases.closeStream(of: worker) }
+            try await writer.finish(nil)
+        }
+        return Response(
+            status: .ok,
+            // nginx would keep events back otherwise.
+            headers: [.contentType: "text/event-stream", .xAccelBuffering: "no"],
+            body: body
+        )
+    }
+
+    private func follow(
+        after cursor: ChangeCursor?,
+        _ request: Request,
+        _ context: GatewayContext,
+        _ writer: inout any ResponseBodyWriter
+    ) async throws {
+        try await noticeVanishedClient(context.channel)
+        // Has room for one: whoever sends waits until the client takes it.
+        let events = AsyncChannel<ByteBuffer>()
+        try await withGracefulShutdownHandler {
+            try await request.body.consumeWithInboundCloseHandler { _ in
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    group.addTask {
+                        try await self.sendChanges(after: cursor, to: events)
+                        events.finish()
+                    }
+                    group.addTask { try await self.sendPings(to: events) }
+                    for await event in events {
+                        let timeout = context.channel.eventLoop.scheduleTask(in: Self.writeTimeout) {
+                            [channel = context.channel] in channel.close(promise: nil)
+                        }
+                        defer { timeout.cancel() }
+                        try await writer.write(event)
+                    }
+                    group.cancelAll()
+                }
+            } onInboundClosed: {
+                events.finish()
+            }
+        } onGracefulShutdown: {
+            events.finish()
+        }
+    }
+
+    /// Without it a client that left without a word is noticed after a quarter of an hour.
+    private func noticeVanishedClient(_ channel: any Channel) async throws {
+        #if os(Linux)
+        // TCP_USER_TIMEOUT, tcp(7)
+        let option = ChannelOptions.Types.SocketOption(level: .tcp, name: .init(rawValue: 18))
+        try await channel.setOption(option, value: .init(Self.acknowledgeTimeout)).get()
+        #endif
+    }
+
+    // MARK: Events
+
+    private func sendChanges(after start: ChangeCursor?, to events: AsyncChannel<ByteBuffer>) async throws {
+        var start = start
+        while !Task.isCancelled {
+            do {
+                try await sendChanges(after: sendNews(after: start, to: events), to: events)
+            } catch is ChangeCursorExpiredError {
+                start = nil
+            }
+        }
+    }
+
+    /// Sends what the follower doesn't know yet, then `ready`.
+    private func sendNews(after start: ChangeCursor?, to events: AsyncChannel<ByteBuffer>) async throws -> ChangeCursor {
+        var cursor: ChangeCursor
+        if let start {
+            cursor = start
+            while case let page = try await manager.getChanges(after: cursor, limit: Self.pageSize), let last = page.last {
+                for change in page { try await send(change, to: events) }
+                cursor = last.cursor
+            }
+        } else {
+            let snapshot = try await manager.snapshot()
+            // One piece, and only its end has an id: a follower that loses the connection before begins anew.
+            var piece = ByteBuffer(event: "reset", data: "{}")
+            for session in snapshot.sessions { piece.writeImmutableBuffer(try ByteBuffer(session: session)) }
+            await events.send(piece)
+            cursor = snapshot.cursor
+        }
+        await events.send(ByteBuffer(event: "ready", data: "{}", id: cursor))
+        return cursor
+    }
+
+    private func sendChanges(after cursor: ChangeCursor, to events: AsyncChannel<ByteBuffer>) async throws {
+        for try await change in manager.changes(after: cursor) { try await send(change, to: events) }
+    }
+
+    /// Sends the session as it is now, which may be newer than the change.
+    private func send(_ change: SessionChange, to events: AsyncChannel<ByteBuffer>) async throws {
+        if change.kind == .deleted {
+            let data = try JSONEncoder.gateway.encode(["id": change.sessionID])
+            await events.send(ByteBuffer(event: "deleted", data: String(decoding: data, as: UTF8.self), id: change.cursor))
+        } else if let session = try await manager.getSession(change.sessionID) {
+            await events.send(try ByteBuffer(session: session, id: change.cursor))
+        }
+        // Otherwise it was deleted meanwhile, and that change follows.
+    }
+
+    /// Browsers drop an event without data. The time lets a page correct its clock.
+    private func sendPings(to events: AsyncChannel<ByteBuffer>) async throws {
+        while true {
+            try await Task.sleep(for: Self.pingInterval)
+            await events.send(ByteBuffer(event: "ping", data: #"{"time":"\#(Date().iso8601)"}"#))
+        }
+    }
+}
+
+extension ByteBuffer {
+    /// One event. The data is JSON, which has no line breaks.
+    fileprivate init(event: String, data: String, id: ChangeCursor? = nil) {
+        self.init(string: "event: \(event)\n\(id.map { "id: \($0)\n" } ?? "")data: \(data)\n\n")
+    }
+
+    fileprivate init(session: Session, id: ChangeCursor? = nil) throws {
+        let data = try JSONEncoder.gateway.encode(SessionJSON(session))
+        self.init(event: "session", data: String(decoding: data, as: UTF8.self), id: id)
+    }
+}
+
+extension HTTPField.Name {
+    static let xAccelBuffering = Self("X-Accel-Buffering")!
+    static let lastEventID = Self("Last-Event-ID")!
+}

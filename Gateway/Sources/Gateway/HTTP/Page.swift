@@ -1,0 +1,47 @@
+import Crypto
+import Foundation
+import HTTPTypes
+import Hummingbird
+import NIOCore
+
+/// The page, in one piece without foreign resources.
+enum Page {
+    private static let style = String(decoding: PackageResources.page_css, as: UTF8.self)
+    private static let script = String(decoding: PackageResources.page_js, as: UTF8.self)
+
+    private static let document = String(decoding: PackageResources.page_html, as: UTF8.self)
+        .replacingOccurrences(of: "/* page.css */", with: style)
+        .replacingOccurrences(of: "/* page.js */", with: script)
+
+    /// Only this style and this script run, and nothing is loaded from elsewhere.
+    private static let policy = [
+        "default-src 'none'",
+        "script-src '\(hash(script))'",
+        "style-src '\(hash(style))'",
+        "connect-src 'self'",
+        "img-src blob: data:",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",
+    ].joined(separator: "; ")
+
+    static let response = Response(
+        status: .ok,
+        headers: [
+            .contentType: "text/html; charset=utf-8",
+            .contentSecurityPolicy: policy,
+            .referrerPolicy: "no-referrer",
+            .cacheControl: "no-cache",
+        ],
+        body: ResponseBody(byteBuffer: ByteBuffer(string: document))
+    )
+
+    private static func hash(_ text: String) -> String {
+        "sha256-" + Data(SHA256.hash(data: Data(text.utf8))).base64EncodedString()
+    }
+}
+
+extension HTTPField.Name {
+    fileprivate static let referrerPolicy = Self("Referrer-Policy")!
+}

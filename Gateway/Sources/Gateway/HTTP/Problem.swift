@@ -1,0 +1,121 @@
+import Foundation
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import WhatsAppSessions
+
+/// An answer that is not what the client asked for: problem details, RFC 9457.
+struct Problem: Error {
+    var status: HTTPResponse.Status
+    /// The problem's name, which never changes, such as `session_not_found`.
+    var code: String
+    /// What is wrong and what to do, in a sentence. It never repeats a value that might be a credential.
+    var detail: String
+    var headers: HTTPFields = [:]
+
+    static func badRequest(_ code: String, _ detail: String) -> Problem {
+        Problem(status: .badRequest, code: code, detail: detail)
+    }
+
+    static let sessionNotFound = Problem(
+        status: .notFound,
+        code: "session_not_found",
+        detail: "There is no session with this id: create it first. If a worker's event is from a deleted session, drop it."
+    )
+
+    static func tooLarge(_ limit: Int) -> Problem {
+        Problem(status: .contentTooLarge, code: "body_too_large", detail: "A body may have at most \(limit) bytes.")
+    }
+}
+
+extension Problem {
+    /// The problem that an error of the library or of Hummingbird is.
+    init(_ error: any Error) {
+        switch error {
+        case let problem as Problem:
+            self = problem
+        case is SessionNotFoundError:
+            self = .sessionNotFound
+        case is SessionAlreadyExistsError:
+            self.init(
+                status: .conflict,
+                code: "session_already_exists",
+                detail: "There is a session with this id: update it, delete it first, or choose another id."
+            )
+        case let error as InvalidSessionUpdateError:
+            self.init(status: .unprocessableContent, code: error.reason.code, detail: "\(error.reason)")
+        case let error as DatabaseError:
+            self.init(error)
+        case is NIOTooManyBytesError:
+            self = .tooLarge(Request.maximumBodySize)
+        case let error as HTTPError where error.status == .notFound:
+            self.init(status: .notFound, code: "no_such_route", detail: "There is nothing at this path: see openapi.yaml.")
+        case let error as HTTPError:
+            self.init(status: error.status, code: "bad_request", detail: "The request cannot be read.")
+        default:
+            self.init(status: .internalServerError, code: "internal", detail: "The gateway failed: its log says more.")
+        }
+    }
+
+    private init(_ error: DatabaseError) {
+        switch error.resultCode {
+        case .busy, .misuse:
+            self.init(
+                status: .serviceUnavailable,
+                code: "database_busy",
+                detail: "Another program holds the database, or the gateway is stopping: try again in a moment.",
+                headers: [.retryAfter: "1"]
+            )
+        case .full:
+            self.init(status: .init(code: 507, reasonPhrase: "Insufficient Storage"), code: "disk_full", detail: "The disk is full: nothing has changed.")
+        default:
+            self.init(status: .internalServerError, code: "database", detail: "SQLite failed: the gateway's log says more.")
+        }
+    }
+}
+
+extension Problem: ResponseGenerator {
+    private struct Details: Encodable {
+        let type = "about:blank"
+        let title: String, status: Int, detail: String, code: String
+    }
+
+    func response(from request: Request, context: some RequestContext) throws -> Response {
+        let details = Details(title: status.reasonPhrase, status: status.code, detail: detail, code: code)
+        var response = Response(
+            status: status,
+            headers: headers,
+            body: ResponseBody(byteBuffer: ByteBuffer(data: try JSONEncoder.gateway.encode(details)))
+        )
+        response.headers[.contentType] = "application/problem+json"
+        return response
+    }
+}
+
+/// Answers every error with problem details, and sets the headers that every answer has.
+struct ProblemMiddleware: RouterMiddleware {
+    typealias Context = GatewayContext
+
+    func handle(
+        _ request: Request,
+        context: Context,
+        next: (Request, Context) async throws -> Response
+    ) async throws -> Response {
+        var response: Response
+        do {
+            response = try await next(request, context)
+        } catch {
+            let problem = Problem(error)
+            if problem.status.kind == .serverError {
+                // An error of the library holds no value that was bound; of any other only the type is safe to log.
+                let reason = error is DatabaseError ? "\(error)" : "\(type(of: error))"
+                context.logger.error("\(request.method) failed", metadata: ["error": .string(reason)])
+            }
+            if problem.status == .contentTooLarge { context.closeSoon() }
+            response = try problem.response(from: request, context: context)
+        }
+        response.headers[.xContentTypeOptions] = "nosniff"
+        if !response.headers.contains(.cacheControl) { response.headers[.cacheControl] = "no-store" }
+        return response
+    }
+}

@@ -1,0 +1,90 @@
+import Foundation
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import WhatsAppSessions
+
+/// A session as its JSON: the library's, with `qrCodeExpiresAt`.
+struct SessionJSON: Encodable {
+    let session: Session
+
+    /// A single session has its QR code, for whoever asks for that one. Lists, events and webhooks have none.
+    init(_ session: Session, withQRCode: Bool = false) {
+        self.session = withQRCode ? session : session.withoutQRCode
+    }
+
+    private enum CodingKeys: CodingKey {
+        case qrCodeExpiresAt
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        try session.encode(to: encoder)
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encodeIfPresent(session.qrCodeExpiresAt, forKey: .qrCodeExpiresAt)
+    }
+}
+
+extension Session {
+    fileprivate var withoutQRCode: Session {
+        Session(
+            id: id,
+            status: status,
+            phoneNumber: phoneNumber,
+            name: name,
+            createdAt: createdAt,
+            connectedAt: connectedAt,
+            statusChangedAt: statusChangedAt,
+            qrCodeReceivedAt: qrCodeReceivedAt,
+            disconnectReason: disconnectReason
+        )
+    }
+}
+
+extension Response {
+    static func json(_ value: some Encodable, status: HTTPResponse.Status = .ok) throws -> Response {
+        Response(
+            status: status,
+            headers: [.contentType: "application/json"],
+            body: ResponseBody(byteBuffer: ByteBuffer(data: try JSONEncoder.gateway.encode(value)))
+        )
+    }
+
+    static func session(_ session: Session, status: HTTPResponse.Status = .ok) throws -> Response {
+        try json(SessionJSON(session, withQRCode: true), status: status)
+    }
+}
+
+extension JSONEncoder {
+    /// Dates are ISO 8601 with milliseconds; keys come in order, so that the same value has the same text.
+    static var gateway: JSONEncoder {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        encoder.dateEncodingStrategy = .custom { date, encoder in
+            var container = encoder.singleValueContainer()
+            try container.encode(date.iso8601)
+        }
+        return encoder
+    }
+}
+
+extension Date {
+    /// From 1970 on, as long as ISO 8601 writes a year with four digits.
+    static let writable = Date(timeIntervalSince1970: 0)...Date(timeIntervalSince1970: 253_402_300_799.999)
+
+    private static let format = Date.ISO8601FormatStyle(includingFractionalSeconds: true)
+
+    /// `2026-03-02T09:01:51.403Z`. A date that cannot be written so, which only someone using the shell can store, becomes the
+    /// nearest one.
+    var iso8601: String {
+        let written = min(max(self, Self.writable.lowerBound), Self.writable.upperBound)
+        // The format cuts off what is less than a millisecond, and 941 ms are 0.940999… seconds.
+        let milliseconds = (written.timeIntervalSince1970 * 1000).rounded()
+        return Date(timeIntervalSince1970: (milliseconds + 0.5) / 1000).formatted(Self.format)
+    }
+
+    /// Reads ISO 8601, with a fraction of a second or without.
+    init?(iso8601 text: String) {
+        guard let date = (try? Date(text, strategy: Self.format)) ?? (try? Date(text, strategy: .iso8601)) else { return nil }
+        self.init(timeIntervalSince1970: (date.timeIntervalSince1970 * 1000).rounded() / 1000)
+    }
+}

@@ -1,0 +1,68 @@
+import Crypto
+import Foundation
+import WhatsAppSessions
+
+/// One message to the receiver of webhooks, in the envelope of WAHA.
+struct Webhook: Encodable {
+    /// Names the change, so that a receiver recognises one that comes again.
+    let id: String
+    /// Milliseconds since 1970.
+    let timestamp: Int64
+    let event: String
+    /// The id of the session; absent in `sessions.reset`.
+    var session: String?
+    /// The account, as far as it is known.
+    var me: Account?
+    var payload = Payload()
+
+    struct Account: Encodable {
+        let id: String, pushName: String?
+    }
+
+    struct Payload: Encodable {
+        var status, previousStatus: Session.Status?
+        var disconnectReason: DisconnectReason?
+        var qrCodeReceivedAt, qrCodeExpiresAt: Date?
+    }
+
+    /// The message for a change of a status or a new QR code, and for a deletion; `nil` for any other change.
+    ///
+    /// - Parameter session: The session as it is now, for what the journal doesn't hold.
+    init?(_ change: SessionChange, session: Session?) {
+        let hasNewCode = change.fields.contains(.qrCode) && change.status == .qrWaiting
+        guard change.kind != .updated || change.fields.contains(.status) || hasNewCode else { return nil }
+        id = "evt_\(change.cursor)"
+        timestamp = change.date.millisecondsSince1970
+        event = change.kind == .deleted ? "session.deleted" : "session.status"
+        self.session = change.sessionID
+        me = session?.phoneNumber.map { Account(id: "\($0)@c.us", pushName: session?.name) }
+        payload.status = change.status
+        payload.previousStatus = change.previousStatus
+        payload.disconnectReason = change.disconnectReason
+        if change.status == .qrWaiting {
+            payload.qrCodeReceivedAt = session?.qrCodeReceivedAt
+            payload.qrCodeExpiresAt = session?.qrCodeExpiresAt
+        }
+    }
+
+    /// The message that changes were missed: the receiver reads all sessions again.
+    init(resetAt cursor: ChangeCursor) {
+        id = "evt_reset_\(cursor)"
+        timestamp = Date().millisecondsSince1970
+        event = "sessions.reset"
+    }
+
+    /// The signature of a body: HMAC with SHA-512, in hexadecimal.
+    static func signature(of body: Data, secret: String) -> String {
+        HMAC<SHA512>.authenticationCode(for: body, using: SymmetricKey(data: Data(secret.utf8)))
+            .map { byte in
+                let digits = String(byte, radix: 16)
+                return digits.count == 1 ? "0\(digits)" : digits
+            }
+            .joined()
+    }
+}
+
+extension Date {
+    fileprivate var millisecondsSince1970: Int64 { Int64((timeIntervalSince1970 * 1000).rounded()) }
+}

@@ -1,0 +1,109 @@
+import WhatsAppSessions
+
+/// The events of whatsmeow (Go) that say something about a session, by the name of their Go type. Read in 2026-08.
+enum WhatsmeowEvent: String {
+    case qrChannelItem = "QRChannelItem"
+    case pairSuccess = "PairSuccess"
+    case connected = "Connected"
+    case pushNameSetting = "PushNameSetting"
+    case disconnected = "Disconnected"
+    case streamError = "StreamError"
+    case manualLoginReconnect = "ManualLoginReconnect"
+    case loggedOut = "LoggedOut"
+    case streamReplaced = "StreamReplaced"
+    case temporaryBan = "TemporaryBan"
+    case clientOutdated = "ClientOutdated"
+    case connectFailure = "ConnectFailure"
+    case scannedWithoutMultidevice = "QRScannedWithoutMultidevice"
+
+    /// Finds the event for a type's name, also as Go's `%T` prints it: `*events.Connected`.
+    init?(typeName: String) {
+        self.init(rawValue: typeName.split(separator: ".").last.map(String.init) ?? "")
+    }
+
+    /// Reads the event as `encoding/json` writes it. It takes only the fields that it needs, so a worker may send more.
+    func report<Keys>(_ container: KeyedDecodingContainer<Keys>, _ key: Keys) throws -> SessionReport? {
+        func data() throws -> Fields { try container.decodeIfPresent(Fields.self, forKey: key) ?? Fields() }
+
+        func ended(_ text: String, code: Int? = nil, final: Bool) -> SessionReport {
+            .closed(DisconnectReason(code: code, text: text), reconnects: false, final: final)
+        }
+
+        return switch self {
+        case .qrChannelItem: try data().pairing
+        case .pairSuccess: try data().account(opens: true)
+        case .connected: .online
+        case .pushNameSetting: try data().account(opens: false)
+        case .disconnected: .closed(DisconnectReason(text: "connection lost"), reconnects: true)
+        case .streamError:
+            .closed(DisconnectReason(code: try data().code?.number, text: "stream error"), reconnects: true)
+        case .manualLoginReconnect: .opening
+        case .loggedOut: try ended("logged out", code: data().reason, final: false)
+        case .streamReplaced: ended("replaced by another process", final: true)
+        case .temporaryBan: try ended("temporarily banned", code: data().code?.number, final: true)
+        case .clientOutdated: ended("worker outdated", final: true)
+        case .connectFailure:
+            try .closed(DisconnectReason(code: data().reason, workersText: data().message), reconnects: false)
+        case .scannedWithoutMultidevice: .trouble(DisconnectReason(text: "scanned by a phone without multi-device"))
+        }
+    }
+}
+
+/// The fields of all these types.
+private struct Fields: Decodable {
+    struct Setting: Decodable { var name: String? }
+
+    var event: String?, code: Code?, address: String?, businessName: String?
+    var reason: Int?, message: String?, setting: Setting?
+
+    // Their names in Go.
+    private enum CodingKeys: String, CodingKey {
+        case event = "Event", code = "Code", address = "ID", businessName = "BusinessName"
+        case reason = "Reason", message = "Message", setting = "Action"
+    }
+
+    /// A `QRChannelItem`.
+    var pairing: SessionReport? {
+        switch event {
+        case "code": code?.text.map(SessionReport.qrCode)
+        case "success": .opening
+        case "timeout": ended("QR codes used up")
+        case "err-client-outdated": ended("worker outdated")
+        case "err-scanned-without-multidevice": ended("scanned by a phone without multi-device")
+        case let event?: ended(event)
+        case nil: nil
+        }
+    }
+
+    private func ended(_ text: String) -> SessionReport {
+        .closed(DisconnectReason(workersText: text), reconnects: false, final: true)
+    }
+
+    func account(opens: Bool) -> SessionReport {
+        let name = setting?.name ?? businessName ?? ""
+        return .account(number: address.flatMap(phoneNumber), name: name.isEmpty ? nil : name, opens: opens)
+    }
+
+    /// A QR code or a stream error's code as text, or the number of a ban.
+    enum Code: Decodable {
+        case text(String), number(Int)
+
+        init(from decoder: any Decoder) throws {
+            let container = try decoder.singleValueContainer()
+            if let number = try? container.decode(Int.self) {
+                self = .number(number)
+            } else {
+                self = .text(try container.decode(String.self))
+            }
+        }
+
+        var text: String? { if case .text(let text) = self { text } else { nil } }
+
+        var number: Int? {
+            switch self {
+            case .text(let text): Int(text)
+            case .number(let number): number
+            }
+        }
+    }
+}

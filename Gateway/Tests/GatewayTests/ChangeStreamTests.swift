@@ -1,0 +1,162 @@
+import Foundation
+import Hummingbird
+import HummingbirdTesting
+import Testing
+import WhatsAppSessions
+
+@testable import Gateway
+
+@Suite struct ChangeStreamTests {
+    @Test func `a follower gets all sessions, then each change`() async throws {
+        try await withGateway { gateway in
+            try await gateway.manager.createSession("support")
+            var seen: [Followed] = []
+            try await follow(gateway) { followed in
+                seen.append(followed)
+                switch seen.count {
+                case 3: try await gateway.post("connection.update", #"{"qr":"2@secret"}"#)
+                case 4: try await gateway.post("connection.update", #"{"connection":"open"}"#)
+                case 5: try await gateway.manager.deleteSession("support")
+                default: break
+                }
+                return seen.count < 6
+            }
+            #expect(seen.map(\.event) == ["reset", "session", "ready", "session", "session", "deleted"])
+            #expect(try seen[3].session.status == .qrWaiting)
+            #expect(try seen[3].session.qrCodeReceivedAt != nil)
+            #expect(seen.allSatisfy { !$0.data.contains("2@secret") })
+            #expect(try seen[4].session.status == .connected)
+            #expect(seen[5].data == #"{"id":"support"}"#)
+            // Only a complete state can be resumed from.
+            #expect(seen.map { $0.id == nil } == [true, true, false, false, false, false])
+        }
+    }
+
+    @Test(arguments: [false, true])
+    func `a follower that comes back gets what it missed, and nothing else`(byHeader: Bool) async throws {
+        try await withGateway { gateway in
+            let manager = gateway.manager
+            try await manager.createSession("before")
+            let cursor = try await manager.snapshot().cursor
+            // More than a page.
+            for number in 0..<300 { try await manager.createSession("\(number)") }
+            var seen: [Followed] = []
+            // A browser's EventSource repeats its first URL, and the header is newer.
+            let query = byHeader ? "?after=1-1" : "?after=\(cursor)"
+            let headers = byHeader ? [("Last-Event-ID", cursor.description)] : []
+            try await follow(gateway, query, headers: headers) { followed in
+                seen.append(followed)
+                return followed.event != "ready"
+            }
+            #expect(try seen.dropLast().map { try $0.session.id } == (0..<300).map(String.init))
+            #expect(seen.last?.id == (try await manager.snapshot().cursor.description))
+        }
+    }
+
+    @Test func `a follower whose place is lost begins anew`() async throws {
+        try await withGateway { gateway in
+            try await gateway.manager.createSession("support")
+            for (query, headers) in [("?after=1-1", []), ("", [("Last-Event-ID", "another server's")])] {
+                var seen: [String] = []
+                try await follow(gateway, query, headers: headers) { followed in
+                    seen.append(followed.event)
+                    return followed.event != "ready"
+                }
+                #expect(seen == ["reset", "session", "ready"])
+            }
+            #expect(try await gateway.get("/changes?after=nonsense").problem.code == "bad_cursor")
+            #expect(try await gateway.get("/changes?worker=").problem.code == "bad_worker_name")
+        }
+    }
+
+    @Test func `asking for the head of the stream begins none`() async throws {
+        try await withGateway { gateway in
+            let head = try await gateway.client.execute(uri: "/changes", method: .head)
+            #expect(head.status == .ok)
+            #expect(head.headers[.contentType] == "text/event-stream")
+            #expect(try await gateway.get("/metrics").text.contains("whatsapp_followers 0\n"))
+        }
+    }
+
+    // MARK: Leases
+
+    private func withWorker(
+        _ body: @Sendable @escaping (RunningGateway) async throws -> Void
+    ) async throws {
+        var configuration = Configuration()
+        configuration.lease = .milliseconds(200)
+        try await withGateway(configuration) { gateway in
+            for id in ["online", "waiting", "ended", "taken", "unnamed"] { try await gateway.manager.createSession(id) }
+            let open = #"{"connection":"open"}"#
+            for id in ["online", "ended", "taken", "unnamed"] {
+                try await gateway.post("connection.update", open, to: id, worker: "eu-1")
+            }
+            try await gateway.post("connection.update", #"{"qr":"2@code"}"#, to: "waiting", worker: "eu-1")
+            try await gateway.post("StreamReplaced", "{}", to: "ended", worker: "eu-1")
+            try await gateway.post("connection.update", open, to: "taken", worker: "eu-2")
+            try await gateway.post("connection.update", open, to: "unnamed")
+            try await body(gateway)
+        }
+    }
+
+    @Test func `a worker that is gone leaves its live sessions disconnected, with the reason`() async throws {
+        try await withWorker { gateway in
+            try await follow(gateway, "?worker=eu-1") { $0.event != "ready" }
+            let statuses = { try await gateway.manager.getAllSessions().map(\.status) }
+            try await expectEventually { try await statuses()[..<2] == [.disconnected, .disconnected] }
+            let sessions = try await gateway.manager.getAllSessions()
+            #expect(sessions.map(\.status) == [.disconnected, .disconnected, .disconnected, .connected, .connected])
+            let reasons = sessions.map { $0.disconnectReason?.text }
+            #expect(reasons == ["worker gone", "worker gone", "replaced by another process", nil, nil])
+        }
+    }
+
+    @Test func `a worker that comes back in time keeps its sessions`() async throws {
+        try await withWorker { gateway in
+            try await follow(gateway, "?worker=eu-1") { $0.event != "ready" }
+            try await follow(gateway, "?worker=eu-1") { followed in
+                if followed.event == "ready" { try await Task.sleep(for: .milliseconds(600)) }
+                return followed.event != "ready"
+            }
+            #expect(try await gateway.manager.getSession("online")?.status == .connected)
+            try await expectEventually { try await gateway.manager.getSession("online")?.status == .disconnected }
+        }
+    }
+
+    @Test func `a worker that never opened a stream holds no lease`() async throws {
+        try await withWorker { gateway in
+            try await follow(gateway) { $0.event != "ready" }
+            try await Task.sleep(for: .milliseconds(600))
+            #expect(try await gateway.manager.getSession("online")?.status == .connected)
+        }
+    }
+
+    // MARK: Turns
+
+    @Test func `what is done for one session happens in turn, and for others meanwhile`() async throws {
+        let turns = Turns()
+        let log = Log()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                try await turns.take("a") {
+                    await log.add("a begins")
+                    try await expectEventually { await log.lines.contains("b") }
+                    await log.add("a ends")
+                }
+            }
+            try await expectEventually { await log.lines == ["a begins"] }
+            group.addTask { try await turns.take("a") { await log.add("a again") } }
+            group.addTask { try await turns.take("b") { await log.add("b") } }
+            try await group.waitForAll()
+        }
+        #expect(await log.lines == ["a begins", "b", "a ends", "a again"])
+        struct Failure: Error {}
+        await #expect(throws: Failure.self) { try await turns.take("a") { throw Failure() } }
+        #expect(try await turns.take("a") { true })
+    }
+
+    private actor Log {
+        var lines: [String] = []
+        func add(_ line: String) { lines.append(line) }
+    }
+}

@@ -1,0 +1,325 @@
+import Foundation
+import HTTPTypes
+import Hummingbird
+import HummingbirdTesting
+import NIOCore
+import Testing
+import WhatsAppSessions
+
+@testable import Gateway
+
+@Suite struct RouteTests {
+    // MARK: Sessions
+
+    @Test func `a session is created, listed, read, changed and deleted`() async throws {
+        try await withGateway { gateway in
+            let created = try await gateway.send(.post, "/sessions", #"{"id":"support"}"#)
+            #expect(created.status == .created)
+            #expect(created.headers[.location] == "/sessions/support")
+            #expect(try created.session.status == .initializing)
+            #expect(try await gateway.get("/sessions/support").session == created.session)
+            let changed = try await gateway.send(.patch, "/sessions/support", #"{"name":"Ana","phoneNumber":"44"}"#)
+            #expect(try changed.session.name == "Ana")
+            let cleared = try await gateway.send(.patch, "/sessions/support", #"{"name":null}"#)
+            #expect(try cleared.session.name == nil)
+            #expect(try cleared.session.phoneNumber == "44")
+            let list: List = try await gateway.get("/sessions").json()
+            #expect(list.sessions == [try cleared.session])
+            #expect(ChangeCursor(list.cursor) == (try await gateway.manager.snapshot().cursor))
+            #expect(try await gateway.client.execute(uri: "/sessions/support", method: .delete).status == .noContent)
+            #expect(try await gateway.get("/sessions/support").problem.code == "session_not_found")
+        }
+    }
+
+    private struct List: Decodable { var sessions: [Session], cursor: String }
+
+    @Test func `a session without an id gets one, and a second with the same id is refused`() async throws {
+        try await withGateway { gateway in
+            #expect(UUID(uuidString: try await gateway.send(.post, "/sessions", "{}").session.id) != nil)
+            try await gateway.send(.post, "/sessions", #"{"id":"support"}"#)
+            let again = try await gateway.send(.post, "/sessions", #"{"id":"support"}"#)
+            #expect(again.status == .conflict)
+            #expect(try again.problem.code == "session_already_exists")
+        }
+    }
+
+    @Test func `the list can be of one status`() async throws {
+        try await withGateway { gateway in
+            for id in ["one", "two"] { try await gateway.manager.createSession(id) }
+            try await gateway.manager.updateSession("two", SessionUpdates(status: .connected))
+            let list: List = try await gateway.get("/sessions?status=connected").json()
+            #expect(list.sessions.map(\.id) == ["two"])
+            let unknown = try await gateway.get("/sessions?status=online")
+            #expect(unknown.status == .badRequest)
+            #expect(try unknown.problem.code == "unknown_status")
+        }
+    }
+
+    @Test(arguments: ["a/b", "é", "e\u{301}", "a b?c#d%41", "<img src=x onerror=alert(1)>\"'&é/☕", "..."])
+    func `any id can be addressed, and two that only Swift calls equal are two`(id: String) async throws {
+        try await withGateway { gateway in
+            try await gateway.manager.createSession("other")
+            let body = String(decoding: try JSONEncoder().encode(["id": id]), as: UTF8.self)
+            let created = try await gateway.send(.post, "/sessions", body)
+            #expect(created.status == .created)
+            let path = try #require(created.headers[.location])
+            #expect(Array(try await gateway.get(path).session.id.utf8) == Array(id.utf8))
+            #expect(try await gateway.client.execute(uri: path, method: .delete).status == .noContent)
+            #expect(try await gateway.manager.getAllSessions().map(\.id) == ["other"])
+        }
+    }
+
+    @Test(arguments: [".", "..", String(repeating: "x", count: 1001)])
+    func `an id that no URL can name is refused`(id: String) async throws {
+        try await withGateway { gateway in
+            let refused = try await gateway.send(.post, "/sessions", #"{"id":"\#(id)"}"#)
+            #expect(refused.status == .unprocessableContent)
+            #expect(try refused.problem.code == "id_not_addressable")
+            #expect(try await gateway.manager.getAllSessions().isEmpty)
+        }
+    }
+
+    @Test func `a rule that a change would break is named, and nothing changes`() async throws {
+        try await withGateway { gateway in
+            try await gateway.manager.createSession("support")
+            let before = try await gateway.manager.updateSession("support", SessionUpdates(status: .connected))
+            for refused in [
+                try await gateway.send(.patch, "/sessions/support", #"{"status":"qr_waiting"}"#),
+                try await gateway.post("connection.update", #"{"qr":"2@late"}"#),
+            ] {
+                #expect(refused.status == .unprocessableContent)
+                #expect(refused.headers[.contentType] == "application/problem+json")
+                #expect(try refused.problem.code == "connected_to_qr_waiting")
+            }
+            #expect(try await gateway.manager.getSession("support") == before)
+        }
+    }
+
+    @Test func `what is asked of a session that isn't there is not found`() async throws {
+        try await withGateway { gateway in
+            let answers = [
+                try await gateway.get("/sessions/gone"), try await gateway.get("/sessions/gone/qr"),
+                try await gateway.get("/sessions/gone/qr.svg"),
+                try await gateway.send(.patch, "/sessions/gone", "{}"),
+                try await gateway.client.execute(uri: "/sessions/gone", method: .delete),
+                try await gateway.post("connection.update", #"{"connection":"open"}"#, to: "gone"),
+                try await gateway.post("messages.upsert", "{}", to: "gone"),
+            ]
+            for answer in answers {
+                #expect(answer.status == .notFound)
+                #expect(try answer.problem.code == "session_not_found")
+            }
+            #expect(try await gateway.manager.getAllSessions().isEmpty)
+        }
+    }
+
+    @Test func `a worker may post what says nothing about a session`() async throws {
+        try await withGateway { gateway in
+            let before = try await gateway.manager.createSession("support")
+            #expect(try await gateway.post("messages.upsert", #"{"messages":[]}"#).status == .noContent)
+            #expect(try await gateway.manager.getSession("support") == before)
+        }
+    }
+
+    // MARK: QR codes
+
+    @Test func `a code is in the answer for its session only`() async throws {
+        try await withGateway { gateway in
+            for id in ["support", "other"] { try await gateway.manager.createSession(id) }
+            let posted = try await gateway.post("connection.update", #"{"qr":"2@secret"}"#)
+            #expect(try posted.session.qrCode == "2@secret")
+            #expect(posted.headers[.cacheControl] == "no-store")
+            let code = try await gateway.get("/sessions/support/qr")
+            #expect(code.text == "2@secret")
+            #expect(code.headers[.cacheControl] == "no-store")
+            let picture = try await gateway.get("/sessions/support/qr.svg")
+            #expect(picture.headers[.contentType] == "image/svg+xml")
+            #expect(picture.headers[.cacheControl] == "no-store")
+            #expect(picture.text.contains("<svg"))
+            let list = try await gateway.get("/sessions").text
+            #expect(!list.contains("2@secret"))
+            let session = try #require(try await gateway.manager.getSession("support"))
+            #expect(list.contains(#""qrCodeReceivedAt":"\#(session.qrCodeReceivedAt!.iso8601)""#))
+            #expect(list.contains(#""qrCodeExpiresAt":"\#(session.qrCodeExpiresAt!.iso8601)""#))
+            for path in ["/sessions/other/qr", "/sessions/other/qr.svg"] {
+                let none = try await gateway.get(path)
+                #expect(none.status == .conflict)
+                #expect(try none.problem.code == "no_qr_code")
+            }
+        }
+    }
+
+    @Test func `a text that no QR code holds is not drawn`() async throws {
+        #expect(QRCode.svg(String(repeating: "x", count: 2953)) != nil)
+        #expect(QRCode.svg(String(repeating: "x", count: 2954)) == nil)
+        #expect(QRCode.svg("") == nil)
+        try await withGateway { gateway in
+            try await gateway.manager.createSession("support")
+            let code = String(repeating: "x", count: 3000)
+            try await gateway.send(.patch, "/sessions/support", #"{"status":"qr_waiting","qrCode":"\#(code)"}"#)
+            #expect(try await gateway.get("/sessions/support/qr").text == code)
+            #expect(try await gateway.get("/sessions/support/qr.svg").problem.code == "qr_code_not_drawable")
+        }
+    }
+
+    @Test func `a picture has a quiet zone of four modules, and black modules as rectangles`() throws {
+        // 21 modules, whose corners are seven black ones in a row.
+        let picture = try #require(QRCode.svg("A"))
+        #expect(picture.contains(#"viewBox="0 0 29 29""#))
+        #expect(picture.contains(#"d="M4 4h7v1h-7z"#))
+        #expect(picture.contains(#"shape-rendering="crispEdges""#))
+    }
+
+    // MARK: Requests that cannot be
+
+    @Test(arguments: [
+        ("", "is not valid"), ("[]", "has another type"), ("{", "is not valid"), (#"{"id":5}"#, "\"id\" has another type"),
+        (#"{"id":"2@secret"#, "is not valid"),
+    ])
+    func `a body that cannot be read is refused, and not repeated`(body: String, detail: String) async throws {
+        try await withGateway { gateway in
+            let refused = try await gateway.send(.post, "/sessions", body)
+            #expect(refused.status == .badRequest)
+            #expect(try refused.problem.code == "invalid_body")
+            #expect(try refused.problem.detail.contains(detail))
+            #expect(!refused.text.contains("2@secret"))
+        }
+    }
+
+    @Test(arguments: [
+        #"{"status":"2@secret"}"#, #"{"status":null}"#, #"{"connectedAt":"2@secret"}"#, #"{"qrCode":["2@secret"]}"#,
+        #"{"connectedAt":1e300}"#,
+    ])
+    func `a field that cannot be read is named, and its value is not`(body: String) async throws {
+        try await withGateway { gateway in
+            try await gateway.manager.createSession("support")
+            let refused = try await gateway.send(.patch, "/sessions/support", body)
+            #expect(refused.status == .badRequest)
+            #expect(try refused.problem.detail.contains(body.dropFirst().prefix { $0 != ":" }))
+            #expect(!refused.text.contains("2@secret"))
+        }
+    }
+
+    @Test func `an event that cannot be read is refused`() async throws {
+        try await withGateway { gateway in
+            try await gateway.manager.createSession("support")
+            for body in [
+                "{}", #"{"event":5}"#, #"{"event":"connection.update","data":{"qr":5}}"#,
+                #"{"event":"connection.update","at":"noon"}"#, #"{"event":"x","worker":""}"#,
+            ] {
+                #expect(try await gateway.send(.post, "/sessions/support/events", body).status == .badRequest, "\(body)")
+            }
+        }
+    }
+
+    @Test func `another content type is refused`() async throws {
+        try await withGateway { gateway in
+            try await gateway.manager.createSession("support")
+            for type in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""] {
+                for (method, path) in [(HTTPRequest.Method.post, "/sessions"), (.patch, "/sessions/support")] {
+                    let headers: HTTPFields = type.isEmpty ? [:] : [.contentType: type]
+                    let answer = try await gateway.client.execute(
+                        uri: path,
+                        method: method,
+                        headers: headers,
+                        body: ByteBuffer(string: "{}")
+                    )
+                    #expect(answer.status == .unsupportedMediaType)
+                }
+            }
+            let headers: HTTPFields = [.contentType: "Application/Merge-Patch+JSON; charset=utf-8"]
+            let patch = ByteBuffer(string: #"{"name":"Ana"}"#)
+            let answer = try await gateway.client.execute(
+                uri: "/sessions/support",
+                method: .patch,
+                headers: headers,
+                body: patch
+            )
+            #expect(try answer.session.name == "Ana")
+        }
+    }
+
+    @Test func `a body that is too large is refused`() async throws {
+        try await withGateway { gateway in
+            let body = #"{"id":"\#(String(repeating: "x", count: Request.maximumBodySize))"}"#
+            let refused = try await gateway.send(.post, "/sessions", body)
+            #expect(refused.status == .contentTooLarge)
+            #expect(try refused.problem.code == "body_too_large")
+        }
+    }
+
+    @Test(arguments: [
+        ("/sessions", "GET, HEAD, POST"), ("/sessions/support", "DELETE, GET, HEAD, PATCH"),
+        ("/sessions/support/qr", "GET, HEAD"), ("/sessions/support/events", "POST"), ("/changes", "GET, HEAD"),
+        ("/health", "GET, HEAD"), ("/metrics", "GET, HEAD"), ("/", "GET, HEAD"),
+    ])
+    func `a wrong method is answered with the right ones`(path: String, allow: String) async throws {
+        try await withGateway { gateway in
+            let answer = try await gateway.client.execute(uri: path, method: .put)
+            #expect(answer.status == .methodNotAllowed)
+            #expect(answer.headers[.allow] == allow)
+        }
+    }
+
+    @Test func `a path that isn't there is not found`() async throws {
+        try await withGateway { gateway in
+            let answer = try await gateway.get("/nothing")
+            #expect(answer.status == .notFound)
+            #expect(try answer.problem.code == "no_such_route")
+        }
+    }
+
+    // MARK: Dates
+
+    @Test(arguments: [940, 941, 942, 0, 999, 1, 57])
+    func `a date keeps each of its milliseconds`(milliseconds: Int64) throws {
+        let date = Date(timeIntervalSince1970: Double(1_772_442_111_000 + milliseconds) / 1000)
+        let digits = String(format: "%03d", Int(milliseconds))
+        #expect(date.iso8601 == "2026-03-02T09:01:51.\(digits)Z")
+        #expect(Date(iso8601: date.iso8601) == date)
+    }
+
+    @Test func `a date that ISO 8601 cannot write becomes the nearest one`() {
+        #expect(Date(timeIntervalSince1970: 9e15).iso8601 == "9999-12-31T23:59:59.999Z")
+        #expect(Date(timeIntervalSince1970: -9e15).iso8601 == "1970-01-01T00:00:00.000Z")
+    }
+
+    // MARK: Page and metrics
+
+    @Test func `the page is in one piece, and only its own script and style run`() async throws {
+        try await withGateway { gateway in
+            let page = try await gateway.get("/")
+            #expect(page.status == .ok)
+            let policy = try #require(page.headers[.contentSecurityPolicy])
+            for (tag, directive) in [("script", "script-src"), ("style", "style-src")] {
+                let parts = page.text.components(separatedBy: "<\(tag)>")
+                #expect(parts.count == 2)
+                let source = try #require(parts.last?.components(separatedBy: "</\(tag)>").first)
+                #expect(source.count > 1000)
+                #expect(policy.contains("\(directive) 'sha256-\(sha256(source))'"))
+            }
+            for foreign in ["src=\"http", "href=\"http", "@import", "url(http"] { #expect(!page.text.contains(foreign)) }
+        }
+    }
+
+    @Test func `metrics count sessions and followers`() async throws {
+        try await withGateway { gateway in
+            for id in ["one", "two"] { try await gateway.manager.createSession(id) }
+            try await gateway.manager.updateSession("two", SessionUpdates(status: .connected))
+            let text = try await gateway.get("/metrics").text
+            for line in [
+                "whatsapp_sessions{status=\"initializing\"} 1", "whatsapp_sessions{status=\"qr_waiting\"} 0",
+                "whatsapp_sessions{status=\"connected\"} 1", "whatsapp_sessions{status=\"disconnected\"} 0",
+                "whatsapp_followers 0",
+            ] {
+                #expect(text.split(separator: "\n").contains(line[...]), "\(line)")
+            }
+            try await follow(gateway) { _ in
+                let isCounted = try await gateway.get("/metrics").text.contains("whatsapp_followers 1\n")
+                #expect(isCounted)
+                return false
+            }
+            try await expectEventually { try await gateway.get("/metrics").text.contains("whatsapp_followers 0\n") }
+        }
+    }
+}

@@ -1,0 +1,181 @@
+import Foundation
+import HTTPTypes
+import Hummingbird
+import HummingbirdTesting
+import Logging
+import NIOCore
+import Synchronization
+import Testing
+import WhatsAppSessions
+
+@testable import Gateway
+
+@Suite struct WebhookTests {
+    private struct Received: Decodable {
+        struct Payload: Decodable {
+            var status: String?, previousStatus: String?, disconnectReason: DisconnectReason?, qrCodeExpiresAt: Date?
+        }
+        struct Account: Decodable { var id: String, pushName: String? }
+        var id: String, timestamp: Int64, event: String, session: String?, me: Account?, payload: Payload
+    }
+
+    /// Receives webhooks, and answers each attempt as the test likes.
+    private final class Receiver: Sendable {
+        let bodies = Mutex<[(headers: HTTPFields, body: String)]>([])
+        let answers: @Sendable (_ attempt: Int) -> HTTPResponse.Status
+        let attempts = Mutex(0)
+
+        init(_ answers: @escaping @Sendable (Int) -> HTTPResponse.Status = { _ in .ok }) { self.answers = answers }
+
+        var received: [Received] {
+            get throws {
+                try bodies.withLock { $0 }.map { try JSONDecoder.gateway.decode(Received.self, from: Data($0.body.utf8)) }
+            }
+        }
+
+        func run(_ test: @Sendable (_ url: String) async throws -> Void) async throws {
+            let router = Router()
+            router.post("/hook") { request, _ in
+                let body = String(buffer: try await request.body.collect(upTo: 65_536))
+                let attempt = self.attempts.withLock { count in
+                    count += 1
+                    return count
+                }
+                let answer = self.answers(attempt)
+                if answer == .ok { self.bodies.withLock { $0.append((request.headers, body)) } }
+                return Response(status: answer)
+            }
+            let application = Application(
+                router: router,
+                configuration: .init(address: .hostname("localhost", port: 0)),
+                logger: .quiet
+            )
+            try await application.test(.ahc()) { client in try await test("http://localhost:\(client.port!)/hook") }
+        }
+    }
+
+    private func withSender(
+        _ manager: SessionManager,
+        _ url: String,
+        cursorFile: String? = nil,
+        secret: String? = nil,
+        _ body: (WebhookSender) async throws -> Void
+    ) async throws {
+        let target = Configuration.Webhook(url: url, secret: secret, firstPause: .milliseconds(1))
+        let sender = WebhookSender(manager: manager, target: target, cursorFile: cursorFile, logger: .quiet)
+        let run = Task { try await sender.run() }
+        do {
+            try await body(sender)
+        } catch {
+            run.cancel()
+            throw error
+        }
+        run.cancel()
+        try await run.value
+    }
+
+    @Test func `each status, new code and deletion comes once, in order, in WAHA's envelope`() async throws {
+        let manager = try SessionManager()
+        let receiver = Receiver()
+        try await receiver.run { url in
+            try await self.withSender(manager, url) { sender in
+                try await expectEventually { try receiver.received.count == 1 }
+                try await manager.createSession("support")
+                try await manager.updateSession("support", SessionUpdates(status: .qrWaiting, qrCode: .set("2@secret")))
+                try await manager.updateSession("support", SessionUpdates(phoneNumber: .set("447700900123"), name: .set("Ana")))
+                try await manager.updateSession("support", SessionUpdates(qrCode: .set("2@secret2")))
+                try await manager.updateSession("support", SessionUpdates(status: .connected))
+                let reason = DisconnectReason(code: 401, text: "logged out")
+                try await manager.updateSession("support", SessionUpdates(status: .disconnected, disconnectReason: .set(reason)))
+                try await manager.deleteSession("support")
+                try await expectEventually { try receiver.received.count == 7 }
+                try await expectEventually { sender.state.delivered == 7 && sender.state.lag == 0 }
+            }
+            let received = try receiver.received
+            #expect(received.map(\.event) == ["sessions.reset"] + Array(repeating: "session.status", count: 5) + ["session.deleted"])
+            let statuses = received.map(\.payload.status)
+            #expect(statuses == [nil, "initializing", "qr_waiting", "qr_waiting", "connected", "disconnected", nil])
+            #expect(received[5].payload.previousStatus == "connected")
+            #expect(received[5].payload.disconnectReason == DisconnectReason(code: 401, text: "logged out"))
+            #expect(received.dropFirst().allSatisfy { $0.session == "support" })
+            #expect(Set(received.map(\.id)).count == 7)
+            #expect(received.allSatisfy { $0.id.hasPrefix("evt_") })
+            #expect(!receiver.bodies.withLock { $0 }.contains { $0.body.contains("2@secret") })
+        }
+    }
+
+    @Test func `a message is signed as WAHA signs`() async throws {
+        // printf '{"event":"x"}' | openssl dgst -sha512 -hmac secret
+        let expected = "de2a8655f8673cba3636da6f0602f404b185692543e3459112eef5f24a763da3d37826ca6bcb332db0c61c92fc3a13a6a9198bf91ef6235f693b2ac71e8f6f62"
+        #expect(Webhook.signature(of: Data(#"{"event":"x"}"#.utf8), secret: "secret") == expected)
+        let manager = try SessionManager()
+        let receiver = Receiver()
+        try await receiver.run { url in
+            try await self.withSender(manager, url, secret: "secret") { _ in
+                try await expectEventually { try !receiver.received.isEmpty }
+            }
+        }
+        let (headers, body) = receiver.bodies.withLock { $0[0] }
+        let signature = Webhook.signature(of: Data(body.utf8), secret: "secret")
+        #expect(headers[.init("X-Webhook-Hmac")!] == signature)
+        #expect(headers[.init("X-Webhook-Hmac-Algorithm")!] == "sha512")
+        #expect(headers[.contentType] == "application/json")
+    }
+
+    @Test func `a message that is refused comes again until it is taken, and none overtakes it`() async throws {
+        let manager = try SessionManager()
+        let receiver = Receiver { $0 % 3 == 0 ? .ok : [.internalServerError, .found, .notFound][$0 % 3] }
+        try await receiver.run { url in
+            try await self.withSender(manager, url) { sender in
+                try await expectEventually { try receiver.received.count == 1 }
+                for number in 0..<20 { try await manager.createSession("\(number)") }
+                try await expectEventually { try receiver.received.count == 21 }
+                #expect(try receiver.received.compactMap(\.session) == (0..<20).map(String.init))
+                #expect(sender.state.failed == 42)
+            }
+        }
+    }
+
+    @Test func `a restart goes on where the last one stopped, and says when it can't`() async throws {
+        let folder = TemporaryFolder()
+        let cursorFile = "\(folder.path)/cursor"
+        let manager = try SessionManager()
+        let receiver = Receiver()
+        try await receiver.run { url in
+            try await self.withSender(manager, url, cursorFile: cursorFile) { _ in
+                try await manager.createSession("one")
+                try await expectEventually { try receiver.received.count >= 1 }
+                try await expectEventually {
+                    CursorFile(path: cursorFile).read() == (try await manager.snapshot().cursor)
+                }
+            }
+            let before = try receiver.received.count
+            try await manager.createSession("two")
+            try await self.withSender(manager, url, cursorFile: cursorFile) { _ in
+                try await expectEventually { try receiver.received.count == before + 1 }
+            }
+            #expect(try receiver.received.last?.session == "two")
+            // The cursor of another database, or of none.
+            for text in ["1-1", "nonsense"] {
+                try Data(text.utf8).write(to: URL(filePath: cursorFile))
+                let count = try receiver.received.count
+                try await self.withSender(manager, url, cursorFile: cursorFile) { _ in
+                    try await expectEventually { try receiver.received.count == count + 1 }
+                }
+                #expect(try receiver.received.last?.event == "sessions.reset")
+            }
+        }
+    }
+
+    @Test func `metrics tell how old the change is that isn't delivered`() async throws {
+        let manager = try SessionManager()
+        let receiver = Receiver { $0 == 1 ? .ok : .internalServerError }
+        try await receiver.run { url in
+            try await self.withSender(manager, url) { sender in
+                try await expectEventually { sender.state.delivered == 1 }
+                try await manager.createSession("support")
+                try await expectEventually { sender.state.lag > 0.2 }
+            }
+        }
+    }
+}
