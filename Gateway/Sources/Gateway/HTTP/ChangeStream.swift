@@ -21,6 +21,8 @@ final class ChangeStream: Sendable {
     private let manager: SessionManager
     private let leases: WorkerLeases
     private let count = Atomic(0)
+    /// The events that were made last: most followers are at the same place, and an event is made once for all.
+    private let made = Mutex<[ChangeCursor: ByteBuffer]>([:])
 
     init(manager: SessionManager, leases: WorkerLeases) {
         self.manager = manager
@@ -139,15 +141,27 @@ final class ChangeStream: Sendable {
         for try await change in manager.changes(after: cursor) { try await send(change, to: events) }
     }
 
-    /// Sends the session as it is now, which may be newer than the change.
     private func send(_ change: SessionChange, to events: AsyncChannel<ByteBuffer>) async throws {
+        if let event = try await event(for: change) { await events.send(event) }
+    }
+
+    /// The session as it is now, which may be newer than the change; `nil` when it was deleted meanwhile, and that follows.
+    private func event(for change: SessionChange) async throws -> ByteBuffer? {
+        if let event = made.withLock({ $0[change.cursor] }) { return event }
+        let event: ByteBuffer
         if change.kind == .deleted {
             let data = try JSONEncoder.gateway.encode(["id": change.sessionID])
-            await events.send(ByteBuffer(event: "deleted", data: String(decoding: data, as: UTF8.self), id: change.cursor))
+            event = ByteBuffer(event: "deleted", data: String(decoding: data, as: UTF8.self), id: change.cursor)
         } else if let session = try await manager.getSession(change.sessionID) {
-            await events.send(try ByteBuffer(session: session, id: change.cursor))
+            event = try ByteBuffer(session: session, id: change.cursor)
+        } else {
+            return nil
         }
-        // Otherwise it was deleted meanwhile, and that change follows.
+        made.withLock { made in
+            if made.count == Self.pageSize { made.removeAll(keepingCapacity: true) }
+            made[change.cursor] = event
+        }
+        return event
     }
 
     /// Browsers drop an event without data. The time lets a page correct its clock.

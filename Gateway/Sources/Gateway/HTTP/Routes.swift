@@ -80,11 +80,11 @@ struct Routes: Sendable {
     @Sendable private func create(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let id = try await request.json(as: Creation.self).id
         // A URL with a path of dots means another path, and one that is very long is refused.
-        guard id != ".", id != "..", id?.utf8.count ?? 0 <= 1000 else {
+        guard id != ".", id != "..", id?.unicodeScalars.count ?? 0 <= 1000 else {
             throw Problem(
                 status: .unprocessableContent,
                 code: "id_not_addressable",
-                detail: "A URL cannot name this id: choose one of at most 1000 bytes that is neither . nor .. alone."
+                detail: "A URL cannot name this id: choose one of at most 1000 characters that is neither . nor .. alone."
             )
         }
         let session = try await manager.createSession(id)
@@ -158,7 +158,7 @@ struct Routes: Sendable {
         let query = request.uri.queryParameters
         let worker = query["worker"].map { String($0) }
         guard worker.map(WorkerLeases.isName) ?? true else {
-            throw Problem.badRequest("bad_worker_name", "A worker's name has 1 to 100 bytes.")
+            throw Problem.badRequest("bad_worker_name", "A worker's name has 1 to 100 characters.")
         }
         let after = try query["after"].map { text in
             guard let cursor = ChangeCursor(String(text)) else {

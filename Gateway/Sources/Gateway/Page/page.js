@@ -352,7 +352,10 @@ async function call(method, url, body) {
   throw new Refusal(response.status, problem.detail ?? `The gateway answered ${response.status}.`);
 }
 
+let noticeTimer;
 function notify(text, isBad = false) {
+  clearTimeout(noticeTimer);
+  if (text && !isBad) noticeTimer = setTimeout(() => notify(""), 10000);
   $("notice").textContent = text;
   $("notice").className = isBad ? "bad" : "";
   $("notice").hidden = !text;

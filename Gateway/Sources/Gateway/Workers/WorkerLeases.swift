@@ -31,7 +31,7 @@ actor WorkerLeases {
     }
 
     /// Whether a worker may have this name.
-    static func isName(_ text: String) -> Bool { (1...100).contains(text.utf8.count) }
+    static func isName(_ text: String) -> Bool { (1...100).contains(text.unicodeScalars.count) }
 
     /// Notes who spoke of a session: a worker, or somebody without a name, to whom no session belongs.
     func note(_ worker: String?, spokeOf sessionID: String) {

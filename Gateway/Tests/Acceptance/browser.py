@@ -1,0 +1,368 @@
+"""The page in a real Chromium, against a real gateway: python3 browser.py [FOLDER FOR PICTURES]
+
+What a person would do and see: create, scan, be logged out, delete, lose the gateway. Codes are read from screenshots.
+"""
+import base64, contextlib, os, subprocess, sys, time
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from gateway import Gateway, eventually, folder, recorded_codes
+
+HOSTILE = "<img src=x onerror=window.pwned=1>\"'&é/☕"
+NAMES = ["Ana Souza ☕", "Kwik-Fit Leeds", "Padaria do Bairro", "Müller & Söhne GmbH", "", "Zoë", "Ferretería Ávila", "山田商店", "مكتب الرياض", "Support Team"]
+CODES = recorded_codes()
+checks = 0
+
+
+def check(what, condition=True):
+    global checks
+    checks += 1
+    assert condition, what
+    print(f"  {what}", flush=True)
+
+
+class Page:
+    def __init__(self, pictures):
+        options = webdriver.ChromeOptions()
+        for argument in ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars", "--lang=en-US"]:
+            options.add_argument(argument)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        self.driver = webdriver.Chrome(options=options, service=webdriver.ChromeService("/usr/bin/chromedriver"))
+        self.pictures = pictures
+        self.desktop()
+
+    def command(self, name, **parameters):
+        return self.driver.execute_cdp_cmd(name, parameters)
+
+    def size(self, width, height, scale, mobile=False):
+        self.command("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=mobile)
+
+    def desktop(self):
+        self.size(1360, 900, 1)
+
+    def phone(self):
+        self.size(390, 844, 2, mobile=True)
+
+    def scheme(self, name):
+        self.command("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": name}])
+
+    def find(self, selector):
+        return self.driver.find_element(By.CSS_SELECTOR, selector)
+
+    def text(self, selector):
+        return self.driver.execute_script("return document.querySelector(arguments[0])?.innerText", selector)
+
+    def shows(self, selector, text, seconds=30):
+        eventually(lambda: text in (self.text(selector) or ""), f"{text!r} in {selector}, which has {self.text(selector)!r}", seconds)
+
+    def is_shown(self, selector):
+        return self.driver.execute_script("return document.querySelector(arguments[0]).checkVisibility()", selector)
+
+    def script(self, text, *arguments):
+        return self.driver.execute_script(text, *arguments)
+
+    def rows(self):
+        return self.script("return [...document.querySelectorAll('#list li')].map(row => row.querySelector('strong').textContent)")
+
+    def open_row(self, session_id):
+        self.script("[...document.querySelectorAll('#list li')].find(row => row.session.id === arguments[0]).click()", session_id)
+
+    def screenshot(self, name):
+        path = os.path.join(self.pictures, name + ".png")
+        with open(path, "wb") as file:
+            file.write(base64.b64decode(self.command("Page.captureScreenshot", format="png")["data"]))
+        return path
+
+    def read_code(self, name):
+        """What a phone would read from the screen; empty for nothing."""
+        result = subprocess.run(["zbarimg", "-q", "--raw", self.screenshot(name)], capture_output=True)
+        return result.stdout.decode().rstrip("\n")
+
+    def reads(self, code, name):
+        self.script("document.getElementById('code').scrollIntoView({block: 'nearest'})")
+        eventually(lambda: self.read_code(name) == code, f"the code in {name}.png")
+
+    def unexpected_errors(self, expected=()):
+        return [e["message"] for e in self.driver.get_log("browser")
+                if e["level"] == "SEVERE" and not any(text in e["message"] for text in expected)]
+
+
+# The lowest contrast of a text with what is behind it. WCAG 2.2 asks for 4.5.
+CONTRAST = """
+const channel = (v) => { v /= 255; return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; };
+const light = ([r, g, b]) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
+const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
+const ground = (node) => {
+  for (; node; node = node.parentElement) {
+    const colour = rgb(getComputedStyle(node).backgroundColor);
+    if (colour.length === 3 || colour[3] === 1) return colour;
+  }
+  return [255, 255, 255];
+};
+let worst = [99, ""];
+for (const node of document.querySelectorAll("body *")) {
+  if (!node.checkVisibility() || ![...node.childNodes].some((child) => child.nodeType === 3 && child.textContent.trim())) continue;
+  if (["SCRIPT", "STYLE"].includes(node.tagName)) continue;
+  const [a, b] = [light(rgb(getComputedStyle(node).color)), light(ground(node))].sort((x, y) => y - x);
+  const ratio = (a + 0.05) / (b + 0.05);
+  if (ratio < worst[0]) worst = [ratio, node.outerHTML.slice(0, 80)];
+}
+return worst;
+"""
+
+
+def pairing(page, gateway):
+    print("a pairing")
+    page.driver.get(gateway.url)
+    page.shows("#live", "Live")
+    page.shows("#empty", "No sessions yet")
+    page.screenshot("empty")
+    check("an empty gateway says what to do")
+    page.find("#new-id").send_keys("support" + Keys.ENTER)
+    page.shows("#panel-id", "support")
+    page.shows("#panel-status", "Connecting")
+    check("a session is created in the page", gateway.session("support")["status"] == "initializing")
+    check("its panel has the focus", page.script("return document.activeElement.id") == "panel-id")
+    page.find("#new-id").send_keys("support" + Keys.ENTER)
+    page.shows("#notice", "There is a session with this id")
+    check("a second one with its id is refused, in a sentence")
+    page.script("document.getElementById('new-id').value = ''; notify('')")
+
+    gateway.post("support", "connection.update", {"connection": "connecting"})
+    gateway.post("support", "connection.update", {"qr": CODES[0]})
+    page.shows("#panel-status", "Waiting for scan")
+    page.reads(CODES[0], "code-light")
+    check("a phone reads the worker's code, in light")
+    page.shows("#expiry", "expires in 5")
+    check("the first code lives a minute")
+    page.scheme("dark")
+    page.reads(CODES[0], "code-dark")
+    check("and in dark")
+    page.phone()
+    page.reads(CODES[0], "phone-dark")
+    check("and on a phone")
+    page.scheme("light")
+    page.reads(CODES[0], "phone-light")
+    page.desktop()
+    gateway.post("support", "connection.update", {"qr": CODES[1]})
+    page.reads(CODES[1], "code-next")
+    page.shows("#expiry", "expires in 1")
+    check("the next code takes its place, and lives 20 seconds")
+    expired = time.monotonic() + 21
+    keyboard(page, gateway)
+    time.sleep(max(0, expired - time.monotonic()))
+    page.shows("#expiry", "expired")
+    page.shows("#code-note", "has expired")
+    check("a code that has expired cannot be read", page.read_code("code-expired") == "")
+    gateway.post("support", "connection.update", {"qr": CODES[2]})
+    page.reads(CODES[2], "code-third")
+    check("and the one after it can")
+
+    gateway.post("support", "creds.update", {"me": {"id": "447700900123:7@s.whatsapp.net"}})
+    gateway.post("support", "connection.update", {"isNewLogin": True})
+    page.shows("#panel-status", "Connecting")
+    check("a scanned code is gone", not page.is_shown("#code"))
+    gateway.post("support", "connection.update", {"connection": "open"})
+    page.shows("#panel-status", "Connected")
+    gateway.post("support", "creds.update", {"me": {"id": "447700900123:7@s.whatsapp.net", "name": "Ana Souza ☕"}})
+    page.shows("#facts", "Ana Souza ☕")
+    page.shows("#facts", "+447700900123")
+    check("the account is connected, with its number and name")
+    status, problem = gateway.post("support", "connection.update", {"qr": CODES[3]})
+    check("a late code is refused", status == 422 and problem["code"] == "connected_to_qr_waiting")
+    time.sleep(0.3)
+    check("and the page doesn't show it", page.text("#panel-status") == "Connected" and not page.is_shown("#code"))
+
+    gateway.post("support", "connection.update", {"connection": "close", "lastDisconnect": {"error": {"output": {
+        "statusCode": 401, "payload": {"message": "Stream Errored (conflict)"}}}}})
+    page.shows("#reason", "Logged out (401). The device was unlinked on the phone")
+    page.shows("#list small", "Logged out")
+    page.shows("#facts", "Offline since")
+    page.screenshot("logged-out")
+    check("a logout says why and since when, in words")
+    page.find("#pair").click()
+    page.shows("#panel-status", "Connecting")
+    page.shows("#reason", "Went offline before")
+    check("it can be paired again, and still says why it went offline", gateway.session("support")["status"] == "initializing")
+
+
+def keyboard(page, gateway):
+    print("the keyboard")
+    for name in ["b", "c"]:
+        gateway.create(name)
+    eventually(lambda: page.rows() == ["c", "b", "support"], "three rows")
+    press = lambda *keys: page.driver.switch_to.active_element.send_keys(*keys)
+    focus = lambda: page.script("const a = document.activeElement; return a.session?.id ?? a.id")
+    press(Keys.ESCAPE)
+    check("Escape closes the panel, and its row has the focus", not page.is_shown("#panel") and focus() == "support")
+    check("the list is one Tab stop", page.script("return document.querySelectorAll('#list [tabindex=\"0\"]').length") == 1)
+    press(Keys.HOME)
+    press(Keys.ARROW_DOWN)
+    check("arrow keys move in the list", focus() == "b")
+    press(Keys.ENTER)
+    check("Enter opens", page.text("#panel-id") == "b")
+    press(Keys.ESCAPE)
+    press(Keys.END)
+    press(Keys.ENTER)
+    check("End goes to the last one", page.text("#panel-id") == "support")
+    for name in ["b", "c"]:
+        gateway.request("DELETE", "/sessions/" + name)
+    eventually(lambda: page.rows() == ["support"], "one row")
+
+
+def hostile(page, gateway):
+    print("hostile ids")
+    page.script("document.getElementById('new-id').value = arguments[0]", HOSTILE)
+    page.find("#create button").click()
+    page.shows("#panel-id", HOSTILE)
+    gateway.post(HOSTILE, "connection.update", {"qr": CODES[4]})
+    page.reads(CODES[4], "code-hostile")
+    check("an id of markup is a text, and its code is found")
+    gateway.post(HOSTILE, "creds.update", {"me": {"id": "447700900123", "name": HOSTILE}})
+    page.shows("#facts", HOSTILE)
+    check("so is a name")
+    gateway.post(HOSTILE, "connection.update", {"connection": "close", "lastDisconnect": {"error": {"message": HOSTILE}}, "x": 1}, willReconnect=False)
+    page.shows("#reason", "The worker said: " + HOSTILE)
+    check("so is a reason")
+    check("none of it ran", page.script("return window.pwned") is None)
+    check("none of it became an element", page.script("return document.querySelectorAll('img').length") == 1)
+    page.find("#delete").click()
+    page.shows("#confirm-title", HOSTILE)
+    page.find("#confirm [value=cancel]").click()
+    check("a question comes before a deletion", gateway.session(HOSTILE) is not None)
+    page.find("#delete").click()
+    page.find("#confirm [value=delete]").click()
+    eventually(lambda: gateway.session(HOSTILE) is None and HOSTILE not in page.rows(), "deleted")
+    check("a session is deleted", not page.is_shown("#panel"))
+    gateway.create("elsewhere")
+    page.shows("#list", "elsewhere")
+    page.open_row("elsewhere")
+    gateway.request("DELETE", "/sessions/elsewhere")
+    page.shows("#notice", "elsewhere was deleted")
+    check("one that is deleted elsewhere closes, and is said", not page.is_shown("#panel"))
+
+
+def lost(page, gateway):
+    print("the gateway is killed")
+    gateway.post("support", "connection.update", {"qr": CODES[3]})
+    page.open_row("support")
+    page.reads(CODES[3], "code-before")
+    gateway.kill()
+    page.shows("#lost", "No connection to the gateway.")
+    page.shows("#lost", "Next try in")
+    check("the page says that the connection is lost")
+    page.shows("#code-note", "No connection to the gateway")
+    check("and a code that may be stale cannot be read", page.read_code("connection-lost") == "")
+    page.find("#new-id").send_keys("meanwhile" + Keys.ENTER)
+    page.shows("#notice", "The gateway cannot be reached.")
+    check("what a person does meanwhile fails in a sentence")
+    page.script("document.getElementById('new-id').value = ''; notify('')")
+    gateway.start()
+    page.shows("#live", "Live")
+    page.shows("#panel-status", "Disconnected")
+    page.shows("#reason", "Logged out (401)")
+    check("it comes back by itself, with what is true now", not page.is_shown("#lost"))
+
+
+def many(page, gateway):
+    print("1,000 sessions")
+    for number in range(1000):
+        session_id = f"shop-{['eu', 'us', 'br', 'in'][number % 4]}-{number:04}"
+        gateway.create(session_id)
+        if number % 41 == 7:
+            gateway.post(session_id, "connection.update", {"qr": CODES[1]})
+            continue
+        if number % 20 == 3:
+            continue
+        gateway.post(session_id, "creds.update", {"me": {"id": f"447700900{number:03}:1@s.whatsapp.net", "name": NAMES[number % 10] or None}})
+        gateway.post(session_id, "connection.update", {"connection": "open"})
+        if number % 16 == 5:
+            gateway.post(session_id, "StreamReplaced", {})
+    page.shows("#filters", "1,001")
+    page.driver.get(gateway.url)
+    started = time.monotonic()
+    eventually(lambda: len(page.rows()) == 1001, "1,001 rows")
+    print(f"    drawn {time.monotonic() - started:.2f} s after the navigation")
+    check("all are listed")
+    page.script("window.longest = 0; new PerformanceObserver((list) => { for (const entry of list.getEntries()) "
+                "window.longest = Math.max(window.longest, entry.duration); }).observe({ entryTypes: ['longtask'] })")
+    for number in range(0, 1000, 2):
+        gateway.request("PATCH", f"/sessions/shop-{['eu', 'us', 'br', 'in'][number % 4]}-{number:04}", {"name": f"name {number}"})
+    page.shows("#list", "name 998")
+    print(f"    the longest task while 500 changed: {page.script('return window.longest'):.0f} ms")
+    for number in range(0, 1000, 2):
+        gateway.request("PATCH", f"/sessions/shop-{['eu', 'us', 'br', 'in'][number % 4]}-{number:04}", {"name": NAMES[number % 10] or None})
+    page.find("#search").send_keys("br-099")
+    eventually(lambda: page.rows() == ["shop-br-0998", "shop-br-0994", "shop-br-0990"], "the filtered rows")
+    check("a text filters by id")
+    page.find("#search").clear()
+    page.find("#search").send_keys("ÁVILA")
+    eventually(lambda: len(page.rows()) in range(50, 101), "the rows with this name")
+    check("and by name")
+    page.script("const s = document.getElementById('search'); s.value = ''; s.dispatchEvent(new Event('input'))")
+    page.find("#filters button:last-child").click()
+    eventually(lambda: set(page.script("return [...document.querySelectorAll('#list .badge')].map(b => b.textContent)")) == {"Disconnected"}, "disconnected ones only")
+    check("a status filters")
+    page.find("#filters button").click()
+
+    gateway.request("DELETE", "/sessions/support")
+    gateway.create("support")
+    page.shows("#filters", "1,001")
+    page.script("scrollTo(0, 0)")
+    gateway.post("support", "connection.update", {"qr": CODES[0]})
+    page.open_row("support")
+    gateway.post("support", "connection.update", {"qr": CODES[1]})
+    page.reads(CODES[1], "code-many")
+    page.script("document.activeElement.blur(); scrollTo(0, 0)")
+    page.screenshot("desktop-light")
+    for scheme in ["light", "dark"]:
+        page.scheme(scheme)
+        time.sleep(0.2)
+        ratio, where = page.script(CONTRAST)
+        check(f"texts are legible in {scheme}: the lowest contrast is {ratio:.1f}", ratio >= 4.5 or print(where))
+    page.screenshot("desktop-dark")
+    page.scheme("light")
+
+
+def token(page, directory):
+    print("a token")
+    path = os.path.join(directory, "token")
+    with open(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
+        file.write("correct-horse\n")
+    with Gateway("--token-file", path) as gateway:
+        page.driver.get(gateway.url)
+        page.shows("#token", "The gateway asks for its token")
+        page.find("#token-text").send_keys("wrong" + Keys.ENTER)
+        page.shows("#token-error", "That is not the token.")
+        check("a wrong token is said to be wrong")
+        page.find("#token-text").send_keys("correct-horse" + Keys.ENTER)
+        page.shows("#live", "Live")
+        page.find("#new-id").send_keys("support" + Keys.ENTER)
+        page.shows("#panel-id", "support")
+        authorization = {"Authorization": "Bearer correct-horse"}
+        gateway.request("PATCH", "/sessions/support", {"status": "qr_waiting", "qrCode": CODES[0]}, authorization)
+        page.reads(CODES[0], "code-token")
+        check("the right one opens the page, and its pictures")
+        check("it is in no URL", "correct-horse" not in page.driver.current_url)
+
+
+def main():
+    with folder() as directory, contextlib.ExitStack() as stack:
+        page = Page(sys.argv[1] if len(sys.argv) > 1 else directory)
+        stack.callback(page.driver.quit)
+        gateway = stack.enter_context(Gateway("--file", os.path.join(directory, "sessions.sqlite")))
+        pairing(page, gateway)
+        hostile(page, gateway)
+        # Refused requests are errors to the browser.
+        errors = page.unexpected_errors(["409 (Conflict)", "404 (Not Found)"])
+        check("nothing went wrong in the browser", not errors or print(errors))
+        lost(page, gateway)
+        many(page, gateway)
+        token(page, directory)
+        errors = page.unexpected_errors(["ERR_CONNECTION_REFUSED", "401 (Unauthorized)", "ERR_INCOMPLETE", "404 (Not Found)"])
+        check("nothing else went wrong in the browser", not errors or print(errors))
+        check("no code is in the gateway's log", not any(code in line for code in CODES for line in gateway.log))
+    print(f"{checks} checks passed")
+
+
+main()
