@@ -36,7 +36,10 @@ struct Gateway: AsyncParsableCommand {
     var webhookPause = 500
 
     @Option(
-        help: ArgumentHelp("Disconnect a worker's sessions when its stream has been gone this long.", valueName: "seconds")
+        help: ArgumentHelp(
+            "Disconnect a worker's sessions when its stream has been gone this long.",
+            valueName: "seconds"
+        )
     )
     var lease = 30
 
@@ -77,11 +80,14 @@ struct Gateway: AsyncParsableCommand {
         guard (0...65_535).contains(port) else { throw ConfigurationError("A port is a number from 0 to 65535.") }
         guard (1...86_400).contains(lease) else { throw ConfigurationError("A lease is 1 to 86400 seconds.") }
         guard (0.1...1000).contains(demoSpeed) else { throw ConfigurationError("The demo's speed is 0.1 to 1000.") }
-        guard (1...64_000).contains(webhookPause) else { throw ConfigurationError("A pause is 1 to 64000 milliseconds.") }
+        guard (1...64_000).contains(webhookPause) else {
+            throw ConfigurationError("A pause is 1 to 64000 milliseconds.")
+        }
         configuration.lease = .seconds(lease)
         if demo { configuration.demoSpeed = demoSpeed }
         if let webhook {
-            guard let url = URL(string: webhook), ["http", "https"].contains(url.scheme?.lowercased()), url.host != nil else {
+            guard let url = URL(string: webhook), ["http", "https"].contains(url.scheme?.lowercased()), url.host != nil
+            else {
                 throw ConfigurationError("The webhook is not a URL that begins with http:// or https://.")
             }
             configuration.webhook = Configuration.Webhook(

@@ -19,7 +19,9 @@ func sha256(_ text: String) -> String { Data(SHA256.hash(data: Data(text.utf8)))
                 #expect(refused.status == .unauthorized)
                 #expect(refused.headers[.wwwAuthenticate] == "Bearer")
             }
-            for text in ["Bearer wrong", "Bearer correct-hors", "Bearer correct-horse2", "Basic correct-horse", "correct-horse"] {
+            for text in [
+                "Bearer wrong", "Bearer correct-hors", "Bearer correct-horse2", "Basic correct-horse", "correct-horse",
+            ] {
                 #expect(try await gateway.get("/sessions", [.authorization: text]).status == .unauthorized, "\(text)")
             }
             for text in ["Bearer correct-horse", "bearer correct-horse"] {
@@ -34,7 +36,9 @@ func sha256(_ text: String) -> String { Data(SHA256.hash(data: Data(text.utf8)))
 
     @Test func `without a token a foreign host or page is refused`() async throws {
         try await withGateway { gateway in
-            for host in ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:3000", "192.168.1.5", "128.0.0.1"] {
+            for host in [
+                "evil.example", "127.0.0.1.evil.example", "localhost.evil.example:3000", "192.168.1.5", "128.0.0.1",
+            ] {
                 let refused = try await gateway.get("/sessions", [.init("Host")!: host])
                 #expect(refused.status == .forbidden, "\(host)")
                 #expect(try refused.problem.code == "foreign_host")

@@ -111,7 +111,8 @@ import WhatsAppSessions
     }
 
     @Test func `the account's number and name come with its credentials`() throws {
-        let me = #"{"me":{"id":"447700900123:7@s.whatsapp.net","lid":"1@lid","name":"Ana Souza ☕"},"noiseKey":{"private":"x"}}"#
+        let me =
+            #"{"me":{"id":"447700900123:7@s.whatsapp.net","lid":"1@lid","name":"Ana Souza ☕"},"noiseKey":{"private":"x"}}"#
         let expected = SessionUpdates(phoneNumber: .set("447700900123"), name: .set("Ana Souza ☕"))
         #expect(try updates("creds.update", me) == expected)
         let unnamed = #"{"me":{"id":"447700900123@s.whatsapp.net"}}"#
@@ -149,7 +150,8 @@ import WhatsAppSessions
     }
 
     @Test func `a whatsmeow account is paired, then connected, then named`() throws {
-        let paired = #"{"ID":"447700900123:7@s.whatsapp.net","LID":"1:7@lid","BusinessName":"Ana","Platform":"android"}"#
+        let paired =
+            #"{"ID":"447700900123:7@s.whatsapp.net","LID":"1:7@lid","BusinessName":"Ana","Platform":"android"}"#
         #expect(
             try updates("*events.PairSuccess", paired)
                 == SessionUpdates(status: .initializing, phoneNumber: .set("447700900123"), name: .set("Ana"))
@@ -171,7 +173,9 @@ import WhatsAppSessions
     @Test func `a whatsmeow connection that is refused is the end`() throws {
         #expect(try updates("LoggedOut", #"{"OnConnect":true,"Reason":401}"#) == ended(401, "logged out"))
         #expect(try updates("StreamReplaced", "{}") == ended(nil, "replaced by another process"))
-        #expect(try updates("TemporaryBan", #"{"Code":101,"Expire":3600000000000}"#) == ended(101, "temporarily banned"))
+        #expect(
+            try updates("TemporaryBan", #"{"Code":101,"Expire":3600000000000}"#) == ended(101, "temporarily banned")
+        )
         #expect(try updates("ClientOutdated", "{}") == ended(nil, "worker outdated"))
         let failure = #"{"Reason":500,"Message":"internal server error","Raw":null}"#
         #expect(try updates("ConnectFailure", failure) == ended(500, "internal server error"))

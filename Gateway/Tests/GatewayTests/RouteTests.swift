@@ -173,7 +173,8 @@ import WhatsAppSessions
     // MARK: Requests that cannot be
 
     @Test(arguments: [
-        ("", "is not valid"), ("[]", "has another type"), ("{", "is not valid"), (#"{"id":5}"#, "\"id\" has another type"),
+        ("", "is not valid"), ("[]", "has another type"), ("{", "is not valid"),
+        (#"{"id":5}"#, "\"id\" has another type"),
         (#"{"id":"2@secret"#, "is not valid"),
     ])
     func `a body that cannot be read is refused, and not repeated`(body: String, detail: String) async throws {
@@ -207,7 +208,10 @@ import WhatsAppSessions
                 "{}", #"{"event":5}"#, #"{"event":"connection.update","data":{"qr":5}}"#,
                 #"{"event":"connection.update","at":"noon"}"#, #"{"event":"x","worker":""}"#,
             ] {
-                #expect(try await gateway.send(.post, "/sessions/support/events", body).status == .badRequest, "\(body)")
+                #expect(
+                    try await gateway.send(.post, "/sessions/support/events", body).status == .badRequest,
+                    "\(body)"
+                )
             }
         }
     }
@@ -298,7 +302,9 @@ import WhatsAppSessions
                 #expect(source.count > 1000)
                 #expect(policy.contains("\(directive) 'sha256-\(sha256(source))'"))
             }
-            for foreign in ["src=\"http", "href=\"http", "@import", "url(http"] { #expect(!page.text.contains(foreign)) }
+            for foreign in ["src=\"http", "href=\"http", "@import", "url(http"] {
+                #expect(!page.text.contains(foreign))
+            }
         }
     }
 

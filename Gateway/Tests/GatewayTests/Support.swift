@@ -29,7 +29,9 @@ struct RunningGateway: Sendable {
 
     /// Posts a worker's event whose data is JSON.
     @discardableResult
-    func post(_ event: String, _ data: String, to id: String = "support", worker: String? = nil) async throws -> TestResponse {
+    func post(_ event: String, _ data: String, to id: String = "support", worker: String? = nil) async throws
+        -> TestResponse
+    {
         let worker = worker.map { #","worker":"\#($0)""# } ?? ""
         return try await send(.post, "/sessions/\(id)/events", #"{"event":"\#(event)","data":\#(data)\#(worker)}"#)
     }

@@ -29,7 +29,9 @@ import WhatsAppSessions
 
         var received: [Received] {
             get throws {
-                try bodies.withLock { $0 }.map { try JSONDecoder.gateway.decode(Received.self, from: Data($0.body.utf8)) }
+                try bodies.withLock { $0 }.map {
+                    try JSONDecoder.gateway.decode(Received.self, from: Data($0.body.utf8))
+                }
             }
         }
 
@@ -82,17 +84,27 @@ import WhatsAppSessions
                 try await expectEventually { try receiver.received.count == 1 }
                 try await manager.createSession("support")
                 try await manager.updateSession("support", SessionUpdates(status: .qrWaiting, qrCode: .set("2@secret")))
-                try await manager.updateSession("support", SessionUpdates(phoneNumber: .set("447700900123"), name: .set("Ana")))
+                try await manager.updateSession(
+                    "support",
+                    SessionUpdates(phoneNumber: .set("447700900123"), name: .set("Ana"))
+                )
                 try await manager.updateSession("support", SessionUpdates(qrCode: .set("2@secret2")))
                 try await manager.updateSession("support", SessionUpdates(status: .connected))
                 let reason = DisconnectReason(code: 401, text: "logged out")
-                try await manager.updateSession("support", SessionUpdates(status: .disconnected, disconnectReason: .set(reason)))
+                try await manager.updateSession(
+                    "support",
+                    SessionUpdates(status: .disconnected, disconnectReason: .set(reason))
+                )
                 try await manager.deleteSession("support")
                 try await expectEventually { try receiver.received.count == 7 }
                 try await expectEventually { sender.state.delivered == 7 && sender.state.lag == 0 }
             }
             let received = try receiver.received
-            #expect(received.map(\.event) == ["sessions.reset"] + Array(repeating: "session.status", count: 5) + ["session.deleted"])
+            #expect(
+                received.map(\.event) == ["sessions.reset"] + Array(repeating: "session.status", count: 5) + [
+                    "session.deleted"
+                ]
+            )
             let statuses = received.map(\.payload.status)
             #expect(statuses == [nil, "initializing", "qr_waiting", "qr_waiting", "connected", "disconnected", nil])
             #expect(received[5].payload.previousStatus == "connected")
@@ -106,7 +118,8 @@ import WhatsAppSessions
 
     @Test func `a message is signed as WAHA signs`() async throws {
         // printf '{"event":"x"}' | openssl dgst -sha512 -hmac secret
-        let expected = "de2a8655f8673cba3636da6f0602f404b185692543e3459112eef5f24a763da3d37826ca6bcb332db0c61c92fc3a13a6a9198bf91ef6235f693b2ac71e8f6f62"
+        let expected =
+            "de2a8655f8673cba3636da6f0602f404b185692543e3459112eef5f24a763da3d37826ca6bcb332db0c61c92fc3a13a6a9198bf91ef6235f693b2ac71e8f6f62"
         #expect(Webhook.signature(of: Data(#"{"event":"x"}"#.utf8), secret: "secret") == expected)
         let manager = try SessionManager()
         let receiver = Receiver()

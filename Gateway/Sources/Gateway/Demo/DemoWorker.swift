@@ -86,9 +86,11 @@ struct DemoWorker: Service {
             try await pause(.random(in: 30...240))
             switch Int.random(in: 0..<10) {
             case 0:
-                return _ = try await post(ended("logged out", code: 401), to: id)
+                _ = try await post(ended("logged out", code: 401), to: id)
+                return
             case 1:
-                return _ = try await post(ended("replaced by another process", code: 440), to: id)
+                _ = try await post(ended("replaced by another process", code: 440), to: id)
+                return
             default:
                 let reason = DisconnectReason(code: 408, text: "Connection was lost")
                 _ = try await post(.closed(reason, reconnects: true), to: id)

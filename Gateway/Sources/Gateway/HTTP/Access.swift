@@ -51,7 +51,8 @@ struct LoopbackMiddleware: RouterMiddleware {
             throw Problem(
                 status: .forbidden,
                 code: "foreign_host",
-                detail: "Without a token the gateway answers to localhost only: start it with --token-file to use another name."
+                detail:
+                    "Without a token the gateway answers to localhost only: start it with --token-file to use another name."
             )
         }
         if let origin = request.headers[.origin], origin != "http://\(authority)" {

@@ -37,7 +37,9 @@ final class ChangeStream: Sendable {
     /// - Parameters:
     ///   - cursor: Where to begin; `nil` for the beginning.
     ///   - worker: The worker that holds a lease by this stream.
-    func response(to request: Request, after cursor: ChangeCursor?, worker: String?, context: GatewayContext) -> Response {
+    func response(to request: Request, after cursor: ChangeCursor?, worker: String?, context: GatewayContext)
+        -> Response
+    {
         let body = ResponseBody { writer in
             // All of it belongs to the body, which a HEAD request drops.
             self.count.add(1, ordering: .relaxed)
@@ -97,9 +99,9 @@ final class ChangeStream: Sendable {
     /// Without it a client that left without a word is noticed after a quarter of an hour.
     private func noticeVanishedClient(_ channel: any Channel) async throws {
         #if os(Linux)
-        // TCP_USER_TIMEOUT, tcp(7)
-        let option = ChannelOptions.Types.SocketOption(level: .tcp, name: .init(rawValue: 18))
-        try await channel.setOption(option, value: .init(Self.acknowledgeTimeout)).get()
+            // TCP_USER_TIMEOUT, tcp(7)
+            let option = ChannelOptions.Types.SocketOption(level: .tcp, name: .init(rawValue: 18))
+            try await channel.setOption(option, value: .init(Self.acknowledgeTimeout)).get()
         #endif
     }
 
@@ -117,11 +119,14 @@ final class ChangeStream: Sendable {
     }
 
     /// Sends what the follower doesn't know yet, then `ready`.
-    private func sendNews(after start: ChangeCursor?, to events: AsyncChannel<ByteBuffer>) async throws -> ChangeCursor {
+    private func sendNews(after start: ChangeCursor?, to events: AsyncChannel<ByteBuffer>) async throws -> ChangeCursor
+    {
         var cursor: ChangeCursor
         if let start {
             cursor = start
-            while case let page = try await manager.getChanges(after: cursor, limit: Self.pageSize), let last = page.last {
+            while case let page = try await manager.getChanges(after: cursor, limit: Self.pageSize),
+                let last = page.last
+            {
                 for change in page { try await send(change, to: events) }
                 cursor = last.cursor
             }

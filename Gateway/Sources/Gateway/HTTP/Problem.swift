@@ -20,7 +20,8 @@ struct Problem: Error {
     static let sessionNotFound = Problem(
         status: .notFound,
         code: "session_not_found",
-        detail: "There is no session with this id: create it first. If a worker's event is from a deleted session, drop it."
+        detail:
+            "There is no session with this id: create it first. If a worker's event is from a deleted session, drop it."
     )
 
     static func tooLarge(_ limit: Int) -> Problem {
@@ -49,7 +50,11 @@ extension Problem {
         case is NIOTooManyBytesError:
             self = .tooLarge(Request.maximumBodySize)
         case let error as HTTPError where error.status == .notFound:
-            self.init(status: .notFound, code: "no_such_route", detail: "There is nothing at this path: see openapi.yaml.")
+            self.init(
+                status: .notFound,
+                code: "no_such_route",
+                detail: "There is nothing at this path: see openapi.yaml."
+            )
         case let error as HTTPError:
             self.init(status: error.status, code: "bad_request", detail: "The request cannot be read.")
         default:
@@ -67,9 +72,17 @@ extension Problem {
                 headers: [.retryAfter: "1"]
             )
         case .full:
-            self.init(status: .init(code: 507, reasonPhrase: "Insufficient Storage"), code: "disk_full", detail: "The disk is full: nothing has changed.")
+            self.init(
+                status: .init(code: 507, reasonPhrase: "Insufficient Storage"),
+                code: "disk_full",
+                detail: "The disk is full: nothing has changed."
+            )
         default:
-            self.init(status: .internalServerError, code: "database", detail: "SQLite failed: the gateway's log says more.")
+            self.init(
+                status: .internalServerError,
+                code: "database",
+                detail: "SQLite failed: the gateway's log says more."
+            )
         }
     }
 }

@@ -43,7 +43,9 @@ struct Routes: Sendable {
         var allowed = handlers.keys.map(\.rawValue)
         if handlers[.get] != nil { allowed.append("HEAD") }
         let allow = allowed.sorted().joined(separator: ", ")
-        let methods: [HTTPRequest.Method] = [.get, .head, .post, .put, .patch, .delete, .options, .trace, .connect, .query]
+        let methods: [HTTPRequest.Method] = [
+            .get, .head, .post, .put, .patch, .delete, .options, .trace, .connect, .query,
+        ]
         for method in methods where !allowed.contains(method.rawValue) {
             router.on(path, method: method) { _, _ -> Response in
                 throw Problem(
@@ -84,7 +86,8 @@ struct Routes: Sendable {
             throw Problem(
                 status: .unprocessableContent,
                 code: "id_not_addressable",
-                detail: "A URL cannot name this id: choose one of at most 1000 characters that is neither . nor .. alone."
+                detail:
+                    "A URL cannot name this id: choose one of at most 1000 characters that is neither . nor .. alone."
             )
         }
         let session = try await manager.createSession(id)
@@ -124,7 +127,8 @@ struct Routes: Sendable {
             throw Problem(
                 status: .conflict,
                 code: "no_qr_code",
-                detail: "No QR code of this session waits to be scanned: follow /changes until its status is qr_waiting."
+                detail:
+                    "No QR code of this session waits to be scanned: follow /changes until its status is qr_waiting."
             )
         }
         return code
@@ -139,7 +143,8 @@ struct Routes: Sendable {
             throw Problem(
                 status: .conflict,
                 code: "qr_code_not_drawable",
-                detail: "A QR code holds 1 to 2953 bytes, and this text doesn't fit: get it from the path ending in /qr."
+                detail:
+                    "A QR code holds 1 to 2953 bytes, and this text doesn't fit: get it from the path ending in /qr."
             )
         }
         return .text(picture, "image/svg+xml")
@@ -162,7 +167,10 @@ struct Routes: Sendable {
         }
         let after = try query["after"].map { text in
             guard let cursor = ChangeCursor(String(text)) else {
-                throw Problem.badRequest("bad_cursor", "What comes after \"after=\" is no cursor: leave it out to begin anew.")
+                throw Problem.badRequest(
+                    "bad_cursor",
+                    "What comes after \"after=\" is no cursor: leave it out to begin anew."
+                )
             }
             return cursor
         }

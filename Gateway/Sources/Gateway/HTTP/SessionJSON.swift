@@ -84,7 +84,9 @@ extension Date {
 
     /// Reads ISO 8601, with a fraction of a second or without.
     init?(iso8601 text: String) {
-        guard let date = (try? Date(text, strategy: Self.format)) ?? (try? Date(text, strategy: .iso8601)) else { return nil }
+        guard let date = (try? Date(text, strategy: Self.format)) ?? (try? Date(text, strategy: .iso8601)) else {
+            return nil
+        }
         self.init(timeIntervalSince1970: (date.timeIntervalSince1970 * 1000).rounded() / 1000)
     }
 }

@@ -79,7 +79,10 @@ final class WebhookSender: Service {
                 return
             } catch {
                 // The database or the file of the cursor.
-                logger.error("webhooks wait", metadata: ["error": "\(error is DatabaseError ? "\(error)" : "\(type(of: error))")"])
+                logger.error(
+                    "webhooks wait",
+                    metadata: ["error": "\(error is DatabaseError ? "\(error)" : "\(type(of: error))")"]
+                )
                 try? await pause.next()
             }
         }

@@ -5,7 +5,9 @@ actor Turns {
     private var waiting: [[UInt8]: [CheckedContinuation<Void, Never>]] = [:]
 
     /// Runs `body` when nobody else works on this session.
-    nonisolated func take<Value: Sendable>(_ sessionID: String, _ body: @Sendable () async throws -> Value) async throws -> Value {
+    nonisolated func take<Value: Sendable>(_ sessionID: String, _ body: @Sendable () async throws -> Value) async throws
+        -> Value
+    {
         let key = Array(sessionID.utf8)
         await begin(key)
         do {
@@ -19,7 +21,10 @@ actor Turns {
     }
 
     private func begin(_ key: [UInt8]) async {
-        guard waiting[key] != nil else { return waiting[key] = [] }
+        guard waiting[key] != nil else {
+            waiting[key] = []
+            return
+        }
         await withCheckedContinuation { waiting[key]?.append($0) }
     }
 

@@ -58,8 +58,13 @@ private struct Fields: Decodable {
 
     // Their names in Go.
     private enum CodingKeys: String, CodingKey {
-        case event = "Event", code = "Code", address = "ID", businessName = "BusinessName"
-        case reason = "Reason", message = "Message", setting = "Action"
+        case event = "Event"
+        case code = "Code"
+        case address = "ID"
+        case businessName = "BusinessName"
+        case reason = "Reason"
+        case message = "Message"
+        case setting = "Action"
     }
 
     /// A `QRChannelItem`.
@@ -86,7 +91,8 @@ private struct Fields: Decodable {
 
     /// A QR code or a stream error's code as text, or the number of a ban.
     enum Code: Decodable {
-        case text(String), number(Int)
+        case text(String)
+        case number(Int)
 
         init(from decoder: any Decoder) throws {
             let container = try decoder.singleValueContainer()

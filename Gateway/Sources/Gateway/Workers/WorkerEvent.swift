@@ -12,7 +12,9 @@ struct WorkerEvent: Decodable, Sendable {
     let worker: String?
 
     private enum CodingKeys: String, CodingKey {
-        case event, data, date = "at", willReconnect, worker
+        case event, data
+        case date = "at"
+        case willReconnect, worker
     }
 
     /// An event of the gateway's own demo.

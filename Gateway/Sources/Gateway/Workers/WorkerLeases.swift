@@ -68,7 +68,10 @@ actor WorkerLeases {
                 try await turns.take(sessionID) { try await self.disconnect(sessionID, of: name) }
             } catch {
                 isDone = false
-                logger.error("a session of a worker that is gone stays as it is", metadata: ["error": "\(type(of: error))"])
+                logger.error(
+                    "a session of a worker that is gone stays as it is",
+                    metadata: ["error": "\(type(of: error))"]
+                )
             }
         }
         // Opening a stream cancels this.

@@ -1,0 +1,132 @@
+"""What Gateway/README.md says, tried: its curl commands, its webhook receiver, its nginx and its systemd unit."""
+import http.client, json, os, re, shutil, socket, subprocess, sys, time
+from gateway import PACKAGE, Gateway, eventually, folder
+
+README = open(os.path.join(PACKAGE, "README.md"), encoding="utf-8").read()
+
+
+def block(name):
+    found = re.search(rf"<!-- {name} -->\n```\w*\n(.*?)```", README, re.S)
+    assert found, f"README.md has no block {name}"
+    return found.group(1)
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def routes():
+    """Every curl command succeeds, and there is one for every route."""
+    with folder() as directory, Gateway() as gateway:
+        commands = block("routes").replace("http://127.0.0.1:3000", gateway.url).replace("curl -s", "curl -sf -w '\\n'")
+        # The stream has no end: curl ends it after its time, which is an error to it.
+        commands = re.sub(r"(curl[^\n]*--max-time 1)", r"\1 || [ $? = 28 ]", commands)
+        result = subprocess.run(["bash", "-euc", commands], cwd=directory, capture_output=True, text=True)
+        assert result.returncode == 0, result.stdout + result.stderr
+        assert "<svg" in open(os.path.join(directory, "support.svg")).read()
+        for text in ['{"status":"ok"}', '"qrCode":"2@code"', "\n2@code\n", '"name":"Ana"', "event: ready", "whatsapp_followers"]:
+            assert text in result.stdout, f"{text} in {result.stdout}"
+        described = set(re.findall(r"^  (/\S*):$", open(os.path.join(PACKAGE, "openapi.yaml")).read(), re.M)) - {"/"}
+        shown = {"/" + path.replace("support", "{id}").split("?")[0] for path in re.findall(r"\$G/([\w./]+)", block("routes"))}
+        assert shown == described, shown ^ described
+
+
+def json_blocks():
+    """The session, the problem and the webhook are what the gateway sends."""
+    session, problem, webhook = (json.loads(block(name)) for name in ["session", "problem", "webhook"])
+    with folder() as directory:
+        receiver = os.path.join(directory, "receiver.py")
+        secret = os.path.join(directory, "secret")
+        port = free_port()
+        with open(receiver, "w") as file:
+            file.write(block("receiver").replace("8080", str(port)).replace("print(", "print(json.dumps(message), ", 1))
+        with open(os.open(secret, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
+            file.write("correct-horse\n")
+        run = subprocess.Popen([sys.executable, receiver], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                               env={**os.environ, "SECRET": "correct-horse"})
+        options = ["--webhook", f"http://127.0.0.1:{port}/hook", "--webhook-secret-file", secret, "--webhook-pause", "20"]
+        with Gateway(*options) as gateway:
+            gateway.create("support")
+            gateway.post("support", "creds.update", {"me": {"id": "447700900123:7@s.whatsapp.net", "name": "Ana"}})
+            gateway.post("support", "connection.update", {"connection": "open"}, at=session["connectedAt"])
+            answer = gateway.post("support", "connection.update", {"qr": "2@late"})
+            assert answer == (422, problem), answer
+            gateway.post("support", "connection.update", {"connection": "close", "lastDisconnect": {"error": {"output": {"statusCode": 401}}}})
+            found = gateway.session("support")
+            assert found.keys() == session.keys(), found
+            for name in session.keys() - {"createdAt", "statusChangedAt"}:
+                assert found[name] == session[name], name
+            received = []
+            decoder = json.JSONDecoder()
+            while not received or received[-1]["payload"].get("status") != "disconnected":
+                received.append(decoder.raw_decode(run.stdout.readline())[0])
+            assert [message["event"] for message in received] == ["sessions.reset"] + ["session.status"] * 3, received
+            last = received[-1]
+            assert last.keys() == webhook.keys() and last["payload"] == webhook["payload"] and last["me"] == webhook["me"], last
+            # One that somebody else signed.
+            connection = http.client.HTTPConnection("127.0.0.1", port)
+            connection.request("POST", "/hook", b"{}", {"X-Webhook-Hmac": "0" * 128})
+            assert connection.getresponse().status == 401
+        run.kill()
+        run.wait()
+
+
+def nginx():
+    """Events pass nginx at once, and its clients need the token."""
+    with folder() as directory:
+        token = os.path.join(directory, "token")
+        with open(os.open(token, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
+            file.write("correct-horse\n")
+        with Gateway("--token-file", token) as gateway:
+            port = free_port()
+            config = os.path.join(directory, "nginx.conf")
+            location = block("nginx").replace("127.0.0.1:3000", f"127.0.0.1:{gateway.port}")
+            with open(config, "w") as file:
+                file.write(f"pid {directory}/pid; error_log stderr; daemon off; user root;\nevents {{}}\n"
+                           f"http {{ access_log off; server {{ listen 127.0.0.1:{port}; {location} }} }}")
+            server = subprocess.Popen(["nginx", "-c", config], stderr=subprocess.DEVNULL)
+
+            def ask(method, path, body=None, token="correct-horse", host="gateway.example"):
+                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+                headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", "Host": host}
+                connection.request(method, path, body, headers)
+                return connection.getresponse()
+
+            def answers():
+                try:
+                    return ask("GET", "/health").status == 200
+                except OSError:
+                    return False
+
+            eventually(answers, "nginx answers")
+            assert ask("GET", "/sessions", token="wrong").status == 401
+            stream = ask("GET", "/changes")
+            assert stream.status == 200
+            while stream.readline() != b"event: ready\n": pass
+            started = time.monotonic()
+            assert ask("POST", "/sessions", '{"id": "support"}').status == 201
+            while stream.readline() != b"event: session\n": pass
+            print(f"  an event arrives through nginx after {(time.monotonic() - started) * 1000:.0f} ms, with the request that caused it")
+            server.terminate()
+            server.wait()
+
+
+def systemd():
+    """The unit is one, as far as systemd can tell without running it."""
+    if not shutil.which("systemd-analyze"):
+        print("  skipped: there is no systemd-analyze here")
+        return
+    with folder() as directory:
+        unit = os.path.join(directory, "whatsapp-gateway.service")
+        with open(unit, "w") as file:
+            file.write(block("systemd").replace("/usr/local/bin/whatsapp-gateway", "/bin/true"))
+        result = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True)
+        assert "whatsapp-gateway" not in result.stderr, result.stderr
+
+
+for check in [routes, json_blocks, nginx, systemd]:
+    if len(sys.argv) > 1 and check.__name__ not in sys.argv[1:]: continue
+    print(f"{check.__name__}: {check.__doc__}", flush=True)
+    check()
