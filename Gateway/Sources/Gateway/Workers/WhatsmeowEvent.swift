@@ -23,27 +23,27 @@ enum WhatsmeowEvent: String {
 
     /// Reads the event as `encoding/json` writes it. It takes only the fields that it needs, so a worker may send more.
     func report<Keys>(_ container: KeyedDecodingContainer<Keys>, _ key: Keys) throws -> SessionReport? {
-        func data() throws -> Fields { try container.decodeIfPresent(Fields.self, forKey: key) ?? Fields() }
+        let data = try container.decodeIfPresent(Fields.self, forKey: key) ?? Fields()
 
         func ended(_ text: String, code: Int? = nil, final: Bool) -> SessionReport {
             .closed(DisconnectReason(code: code, text: text), reconnects: false, final: final)
         }
 
         return switch self {
-        case .qrChannelItem: try data().pairing
-        case .pairSuccess: try data().account(opens: true)
+        case .qrChannelItem: data.pairing
+        case .pairSuccess: data.account(opens: true)
         case .connected: .online
-        case .pushNameSetting: try data().account(opens: false)
+        case .pushNameSetting: data.account(opens: false)
         case .disconnected: .closed(DisconnectReason(text: "connection lost"), reconnects: true)
         case .streamError:
-            .closed(DisconnectReason(code: try data().code?.number, text: "stream error"), reconnects: true)
+            .closed(DisconnectReason(code: data.code?.number, text: "stream error"), reconnects: true)
         case .manualLoginReconnect: .opening
-        case .loggedOut: try ended("logged out", code: data().reason, final: false)
+        case .loggedOut: ended("logged out", code: data.reason, final: false)
         case .streamReplaced: ended("replaced by another process", final: true)
-        case .temporaryBan: try ended("temporarily banned", code: data().code?.number, final: true)
+        case .temporaryBan: ended("temporarily banned", code: data.code?.number, final: true)
         case .clientOutdated: ended("worker outdated", final: true)
         case .connectFailure:
-            try .closed(DisconnectReason(code: data().reason, workersText: data().message), reconnects: false)
+            .closed(DisconnectReason(code: data.reason, workersText: data.message), reconnects: false)
         case .scannedWithoutMultidevice: .trouble(DisconnectReason(text: "scanned by a phone without multi-device"))
         }
     }
