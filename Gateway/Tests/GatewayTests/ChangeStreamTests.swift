@@ -95,6 +95,9 @@ import WhatsAppSessions
             try await gateway.post("StreamReplaced", "{}", to: "ended", worker: "eu-1")
             try await gateway.post("connection.update", open, to: "taken", worker: "eu-2")
             try await gateway.post("connection.update", open, to: "unnamed")
+            // Refused, so it says nothing about whose the session is.
+            let late = try await gateway.post("connection.update", #"{"qr":"2@late"}"#, to: "online", worker: "eu-2")
+            #expect(late.status == .unprocessableContent)
             try await body(gateway)
         }
     }
