@@ -201,17 +201,17 @@ import WhatsAppSessions
         }
     }
 
-    @Test func `an event that cannot be read is refused`() async throws {
+    @Test func `an event that cannot be read is refused, and not repeated`() async throws {
         try await withGateway { gateway in
             try await gateway.manager.createSession("support")
             for body in [
                 "{}", #"{"event":5}"#, #"{"event":"connection.update","data":{"qr":5}}"#,
                 #"{"event":"connection.update","at":"noon"}"#, #"{"event":"x","worker":""}"#,
+                #"{"event":"LoggedOut","data":{"Reason":44770090012344770090012}}"#,
             ] {
-                #expect(
-                    try await gateway.send(.post, "/sessions/support/events", body).status == .badRequest,
-                    "\(body)"
-                )
+                let refused = try await gateway.send(.post, "/sessions/support/events", body)
+                #expect(refused.status == .badRequest, "\(body)")
+                #expect(!refused.text.contains("447700900123"))
             }
         }
     }
