@@ -63,7 +63,7 @@ struct GatewayServer {
     func run() async throws {
         // They stop in reverse order: first the server, whose streams end by themselves.
         var group = ServiceGroupConfiguration(
-            services: services + [application],
+            services: [ForcedEnd(logger: logger)] + services + [application],
             gracefulShutdownSignals: [.sigterm, .sigint],
             logger: logger
         )
@@ -76,5 +76,23 @@ struct GatewayServer {
             throw error
         }
         try await manager.close()
+    }
+}
+
+/// Ends the process when a request doesn't end even though it was cancelled. What was answered is on disk.
+private struct ForcedEnd: Service {
+    let logger: Logger
+
+    func run() async throws {
+        do {
+            try await gracefulShutdown()
+        } catch {
+            // The time for a graceful end is over, and everything is cancelled.
+            Task.detached {
+                try? await Task.sleep(for: .milliseconds(500))
+                logger.error("a request did not end: the gateway ends without it")
+                exit(EXIT_FAILURE)
+            }
+        }
     }
 }

@@ -43,7 +43,6 @@ def followers():
         for writer in writers: writer.start()
         for writer in writers: writer.join()
         gateway.create("last")
-        last, orders = {}, set()
         for reader in readers:
             numbers, names = [], {}
             while True:
@@ -66,6 +65,8 @@ def followers():
         print(f"  SIGTERM with 500 open streams: {took:.2f} s")
         for reader in readers:
             while reader.next(10): pass
+        # The end of a chunked body: the stream was ended, not cut off.
+        assert silent[0].makefile("rb").read().endswith(b"\r\n0\r\n\r\n"), "a stream was cut off"
     with Gateway() as gateway:
         gateway.create("support")
         silent = [silent_client(gateway) for _ in range(50)]
@@ -272,6 +273,9 @@ def requests():
             print(f"  an endless body is cut off after {sent / 1e6:.0f} MB")
         connection = talk(head + b"Content-Length: 999999999\r\n\r\n")
         assert answer(connection) == "413"
+        for more in [b"Content-Length: 3\r\n\r\nabc", b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"]:
+            connection = talk(b"GET /changes HTTP/1.1\r\nHost: localhost\r\n" + more)
+            assert answer(connection) == "400"
         assert gateway.request("GET", "/health")[0] == 200
         assert gateway.metric("whatsapp_sessions{status=\"initializing\"}") == 0
 

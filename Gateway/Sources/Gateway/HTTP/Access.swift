@@ -81,17 +81,3 @@ enum Loopback {
         return authority.prefix { $0 != ":" }
     }
 }
-
-/// Refuses a body that says it is too large before any of it is read.
-struct BodySizeMiddleware: RouterMiddleware {
-    func handle(
-        _ request: Request,
-        context: GatewayContext,
-        next: (Request, GatewayContext) async throws -> Response
-    ) async throws -> Response {
-        if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > Request.maximumBodySize {
-            throw Problem.tooLarge(Request.maximumBodySize)
-        }
-        return try await next(request, context)
-    }
-}

@@ -13,6 +13,9 @@ struct Problem: Error {
     var detail: String
     var headers: HTTPFields = [:]
 
+    /// Whether the client may still be sending a body.
+    var leavesBodyUnread: Bool { status == .contentTooLarge || code == "unexpected_body" }
+
     static func badRequest(_ code: String, _ detail: String) -> Problem {
         Problem(status: .badRequest, code: code, detail: detail)
     }
@@ -124,7 +127,7 @@ struct ProblemMiddleware: RouterMiddleware {
                 let reason = error is DatabaseError ? "\(error)" : "\(type(of: error))"
                 context.logger.error("\(request.method) failed", metadata: ["error": .string(reason)])
             }
-            if problem.status == .contentTooLarge { context.closeSoon() }
+            if problem.leavesBodyUnread { context.closeSoon() }
             response = try problem.response(from: request, context: context)
         }
         response.headers[.xContentTypeOptions] = "nosniff"

@@ -17,7 +17,7 @@ struct Routes: Sendable {
     func router() -> Router<GatewayContext> {
         let router = Router(context: GatewayContext.self, options: .autoGenerateHeadEndpoints)
         router.add(middleware: ProblemMiddleware())
-        router.add(middleware: BodySizeMiddleware())
+        router.add(middleware: BodyMiddleware())
         if token == nil { router.add(middleware: LoopbackMiddleware()) }
         // A middleware holds for the routes that are added after it, so these two need no token.
         add("/health", to: router, [.get: { _, _ in try .json(["status": "ok"]) }])
