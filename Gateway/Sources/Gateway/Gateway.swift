@@ -86,8 +86,7 @@ struct Gateway: AsyncParsableCommand {
         configuration.lease = .seconds(lease)
         if demo { configuration.demoSpeed = demoSpeed }
         if let webhook {
-            guard let url = URL(string: webhook), ["http", "https"].contains(url.scheme?.lowercased()), url.host != nil
-            else {
+            guard Self.isURL(webhook) else {
                 throw ConfigurationError("The webhook is not a URL that begins with http:// or https://.")
             }
             configuration.webhook = Configuration.Webhook(
@@ -101,6 +100,14 @@ struct Gateway: AsyncParsableCommand {
         return configuration
     }
 
+    /// Whether a text is a URL that can be posted to.
+    private static func isURL(_ text: String) -> Bool {
+        guard let url = URLComponents(string: text), ["http", "https"].contains(url.scheme?.lowercased()) else { return false }
+        let hasHost = url.host?.contains { $0.isLetter || $0.isNumber } ?? false
+        // A port that is no number of 16 bits would end the process when it is used.
+        return hasHost && (url.rangeOfPort == nil || (1...65_535).contains(url.port ?? 0))
+    }
+
     private static func sentence(_ error: any Error, hostname: String, port: Int) -> String {
         switch error {
         case let error as IOError where error.errnoCode == EADDRINUSE:
@@ -109,6 +116,8 @@ struct Gateway: AsyncParsableCommand {
             "Port \(port) needs root: choose one above 1023 with --port, and put nginx in front."
         case let error as IOError where error.errnoCode == EADDRNOTAVAIL:
             "This machine doesn't have the address \(hostname): choose another with --hostname."
+        case let error as SocketAddressError.UnknownHost:
+            "There is no address for the name \(error.host): choose another with --hostname."
         default:
             "The gateway cannot run: \(error)"
         }

@@ -13,6 +13,7 @@ struct GatewayServer {
     let manager: SessionManager
     let application: Application<RouterResponder<GatewayContext>>
     private let services: [any Service]
+    private let lock: FileLock?
     private let logger: Logger
 
     /// - Parameter onRunning: Called with the port once clients can connect.
@@ -23,8 +24,13 @@ struct GatewayServer {
     ) throws {
         self.logger = logger
         manager = try SessionManager(storage: configuration.file.map { .file(path: $0) } ?? .memory)
-        // Before any worker speaks: what a gateway that was killed left behind is offline.
-        if configuration.file != nil { try manager.recoverSessions() }
+        if let file = configuration.file {
+            lock = try FileLock(file)
+            // Before any worker speaks: what a gateway that was killed left behind is offline.
+            try manager.recoverSessions()
+        } else {
+            lock = nil
+        }
         let turns = Turns()
         let leases = WorkerLeases(manager: manager, turns: turns, lease: configuration.lease, logger: logger)
         let events = WorkerEvents(manager: manager, turns: turns, leases: leases)
@@ -75,11 +81,12 @@ struct GatewayServer {
             try? await manager.close()
             throw error
         }
+        endSoon(logger)
         try await manager.close()
     }
 }
 
-/// Ends the process when a request doesn't end even though it was cancelled. What was answered is on disk.
+/// Notices when the time for a graceful end is over, and everything is cancelled.
 private struct ForcedEnd: Service {
     let logger: Logger
 
@@ -87,12 +94,17 @@ private struct ForcedEnd: Service {
         do {
             try await gracefulShutdown()
         } catch {
-            // The time for a graceful end is over, and everything is cancelled.
-            Task.detached {
-                try? await Task.sleep(for: .milliseconds(500))
-                logger.error("a request did not end: the gateway ends without it")
-                exit(EXIT_FAILURE)
-            }
+            endSoon(logger)
         }
+    }
+}
+
+/// Ends the process when something doesn't end although it was cancelled, as a change that waits for another program's
+/// lock. What was answered is on disk.
+private func endSoon(_ logger: Logger) {
+    Task.detached {
+        try? await Task.sleep(for: .milliseconds(700))
+        logger.error("the gateway ends although something is still waiting, for the database perhaps")
+        exit(EXIT_FAILURE)
     }
 }

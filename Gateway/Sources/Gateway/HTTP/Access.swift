@@ -39,23 +39,26 @@ struct TokenMiddleware: RouterMiddleware {
 
 /// Without a token, keeps out web pages from elsewhere that a browser on this machine has open.
 ///
-/// A page that gives its own name the address 127.0.0.1 is known by the Host header, and a request of another
-/// site's page by its Origin.
+/// A page that gives its own name the address 127.0.0.1 is known by the Host header, another site's request by its
+/// Origin, and another site's image or frame by Sec-Fetch-Site, which every browser sends.
 struct LoopbackMiddleware: RouterMiddleware {
     func handle(
         _ request: Request,
         context: GatewayContext,
         next: (Request, GatewayContext) async throws -> Response
     ) async throws -> Response {
-        guard let authority = request.head.authority, Loopback.contains(Loopback.host(of: authority)) else {
+        guard let authority = request.head.authority, Loopback.contains(authority: authority) else {
             throw Problem(
                 status: .forbidden,
                 code: "foreign_host",
-                detail:
-                    "Without a token the gateway answers to localhost only: start it with --token-file to use another name."
+                detail: "Without a token the gateway answers to localhost only: start it with --token-file to use another name."
             )
         }
-        if let origin = request.headers[.origin], origin != "http://\(authority)" {
+        let origin = request.headers[.origin]
+        let site = request.headers[.secFetchSite]
+        // A link to the page may be anywhere.
+        let isForeignSite = request.uri.path != "/" && site != nil && site != "same-origin" && site != "none"
+        guard origin == nil || origin == "http://\(authority)", !isForeignSite else {
             throw Problem(
                 status: .forbidden,
                 code: "foreign_origin",
@@ -72,12 +75,27 @@ enum Loopback {
         let host = host.lowercased()
         if host == "localhost" || host == "::1" { return true }
         let parts = host.split(separator: ".", omittingEmptySubsequences: false)
-        return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }
+        // To a browser 127.0.0.+1 is a name, which anybody's DNS may have.
+        return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { isNumber($0) && UInt8($0) != nil }
     }
 
-    /// The host of an authority such as `localhost:3000` or `[::1]:3000`.
-    static func host(of authority: String) -> Substring {
-        if authority.hasPrefix("[") { return authority.dropFirst().prefix { $0 != "]" } }
-        return authority.prefix { $0 != ":" }
+    /// Whether an authority such as `localhost:3000` or `[::1]:3000` is such a host, and at most a port.
+    static func contains(authority: String) -> Bool {
+        var (host, rest) = (authority.prefix { $0 != ":" }, authority.drop { $0 != ":" })
+        if authority.hasPrefix("[") {
+            host = authority.dropFirst().prefix { $0 != "]" }
+            rest = authority.dropFirst(host.count + 2)
+        }
+        let isPort = rest.isEmpty || (rest.first == ":" && isNumber(rest.dropFirst()))
+        // What ends in a bracket begins with one.
+        return isPort && contains(host) && authority.hasPrefix("[") == (host == "::1")
     }
+
+    private static func isNumber(_ text: some StringProtocol) -> Bool {
+        !text.isEmpty && text.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+    }
+}
+
+extension HTTPField.Name {
+    fileprivate static let secFetchSite = Self("Sec-Fetch-Site")!
 }

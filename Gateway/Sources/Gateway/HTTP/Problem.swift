@@ -2,6 +2,7 @@ import Foundation
 import HTTPTypes
 import Hummingbird
 import NIOCore
+import NIOHTTP1
 import WhatsAppSessions
 
 /// An answer that is not what the client asked for: problem details, RFC 9457.
@@ -14,7 +15,9 @@ struct Problem: Error {
     var headers: HTTPFields = [:]
 
     /// Whether the client may still be sending a body.
-    var leavesBodyUnread: Bool { status == .contentTooLarge || code == "unexpected_body" }
+    var leavesBodyUnread: Bool {
+        status == .contentTooLarge || ["unexpected_body", "malformed_request"].contains(code)
+    }
 
     static func badRequest(_ code: String, _ detail: String) -> Problem {
         Problem(status: .badRequest, code: code, detail: detail)
@@ -52,6 +55,8 @@ extension Problem {
             self.init(error)
         case is NIOTooManyBytesError:
             self = .tooLarge(Request.maximumBodySize)
+        case is HTTPParserError:
+            self = .badRequest("malformed_request", "This is no HTTP: the body's length or chunks are malformed.")
         case let error as HTTPError where error.status == .notFound:
             self.init(
                 status: .notFound,
@@ -127,11 +132,19 @@ struct ProblemMiddleware: RouterMiddleware {
                 let reason = error is DatabaseError ? "\(error)" : "\(type(of: error))"
                 context.logger.error("\(request.method) failed", metadata: ["error": .string(reason)])
             }
-            if problem.leavesBodyUnread { context.closeSoon() }
             response = try problem.response(from: request, context: context)
+            if problem.leavesBodyUnread {
+                response.headers[.connection] = "close"
+                context.closeSoon()
+            }
         }
         response.headers[.xContentTypeOptions] = "nosniff"
+        response.headers[.crossOriginResourcePolicy] = "same-origin"
         if !response.headers.contains(.cacheControl) { response.headers[.cacheControl] = "no-store" }
         return response
     }
+}
+
+extension HTTPField.Name {
+    fileprivate static let crossOriginResourcePolicy = Self("Cross-Origin-Resource-Policy")!
 }

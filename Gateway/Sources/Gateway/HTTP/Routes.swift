@@ -43,11 +43,8 @@ struct Routes: Sendable {
         var allowed = handlers.keys.map(\.rawValue)
         if handlers[.get] != nil { allowed.append("HEAD") }
         let allow = allowed.sorted().joined(separator: ", ")
-        let methods: [HTTPRequest.Method] = [
-            .get, .head, .post, .put, .patch, .delete, .options, .trace, .connect, .query,
-        ]
-        for method in methods where !allowed.contains(method.rawValue) {
-            router.on(path, method: method) { _, _ -> Response in
+        for method in Self.methods where !allowed.contains(method) {
+            router.on(path, method: HTTPRequest.Method(method)!) { _, _ -> Response in
                 throw Problem(
                     status: .methodNotAllowed,
                     code: "method_not_allowed",
@@ -57,6 +54,13 @@ struct Routes: Sendable {
             }
         }
     }
+
+    /// Every method that the HTTP parser knows: https://www.iana.org/assignments/http-methods
+    private static let methods = """
+        GET HEAD POST PUT PATCH DELETE OPTIONS TRACE CONNECT QUERY ACL BIND CHECKOUT COPY LINK LOCK MERGE MKACTIVITY \
+        MKCALENDAR MKCOL MOVE M-SEARCH NOTIFY PROPFIND PROPPATCH PURGE REBIND REPORT SEARCH SOURCE SUBSCRIBE UNBIND \
+        UNLINK UNLOCK UNSUBSCRIBE
+        """.split(separator: " ").map(String.init)
 
     // MARK: Sessions
 
@@ -202,8 +206,4 @@ extension Response {
             body: ResponseBody(byteBuffer: ByteBuffer(string: text))
         )
     }
-}
-
-extension HTTPRequest.Method {
-    fileprivate static let query = Self("QUERY")!
 }

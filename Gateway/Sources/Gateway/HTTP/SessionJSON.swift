@@ -76,10 +76,14 @@ extension Date {
     /// `2026-03-02T09:01:51.403Z`. A date that cannot be written so, which only someone using the shell can store, becomes the
     /// nearest one.
     var iso8601: String {
-        let written = min(max(self, Self.writable.lowerBound), Self.writable.upperBound)
         // The format cuts off what is less than a millisecond, and 941 ms are 0.940999… seconds.
-        let milliseconds = (written.timeIntervalSince1970 * 1000).rounded()
-        return Date(timeIntervalSince1970: (milliseconds + 0.5) / 1000).formatted(Self.format)
+        Date(timeIntervalSince1970: (Double(millisecondsSince1970) + 0.5) / 1000).formatted(Self.format)
+    }
+
+    /// The whole milliseconds of ``iso8601``.
+    var millisecondsSince1970: Int64 {
+        let written = min(max(self, Self.writable.lowerBound), Self.writable.upperBound)
+        return Int64((written.timeIntervalSince1970 * 1000).rounded())
     }
 
     /// Reads ISO 8601, with a fraction of a second or without.

@@ -210,16 +210,18 @@ function select(id, takesFocus = true) {
 
 function deselect() {
   const row = rows.get(selected);
+  const hadFocus = $("panel").contains(document.activeElement);
   selected = null;
   drawList();
   drawPanel();
-  (row?.isConnected ? row : $("search")).focus();
+  if (hadFocus) (row?.isConnected ? row : $("search")).focus();
 }
 
 function drawPanel() {
   const session = sessions.get(selected);
   if (selected !== null && !session && cursor !== null) {
     notify(`The session ${selected} was deleted.`);
+    if (deleting === selected) $("confirm").close();
     return deselect();
   }
   $("panel").hidden = !session;
@@ -302,8 +304,9 @@ async function loadPicture(session) {
     drawCode();
   } catch (error) {
     if (picture !== wanted) return;
-    // A code that was dropped meanwhile is no news; anything else is tried again when something changes.
+    // Perhaps the code was dropped meanwhile; otherwise it is tried again.
     picture = { id: null, receivedAt: null, url: null };
+    setTimeout(draw, 2000);
   }
 }
 
@@ -399,15 +402,19 @@ $("pair").addEventListener("click", () => {
   act($("pair"), () => call("PATCH", path(id), { status: "initializing" }), failInPanel);
 });
 
+// What the question is about, whatever happens to the panel while it is asked.
+let deleting = null;
+
 $("delete").addEventListener("click", () => {
-  $("confirm-title").textContent = `Delete ${selected}?`;
+  deleting = selected;
+  $("confirm-title").textContent = `Delete ${deleting}?`;
   $("confirm").returnValue = "";
   $("confirm").showModal();
 });
 
 $("confirm").addEventListener("close", () => {
   if ($("confirm").returnValue !== "delete") return;
-  const id = selected;
+  const id = deleting;
   act($("delete"), async () => {
     try {
       await call("DELETE", path(id));
@@ -431,6 +438,8 @@ function askForToken() {
 $("token").addEventListener("cancel", (event) => event.preventDefault());
 $("token").addEventListener("close", () => {
   token = $("token-text").value.trim();
+  // No header can hold another text.
+  if (!/^[!-~]+$/.test(token)) return askForToken();
   sessionStorage.setItem("token", token);
   reconnect();
 });

@@ -62,7 +62,3 @@ struct Webhook: Encodable {
             .joined()
     }
 }
-
-extension Date {
-    fileprivate var millisecondsSince1970: Int64 { Int64((timeIntervalSince1970 * 1000).rounded()) }
-}

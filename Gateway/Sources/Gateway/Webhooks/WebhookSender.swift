@@ -16,6 +16,8 @@ final class WebhookSender: Service {
         var failed = 0
         /// When the change was made that is being delivered.
         fileprivate var pendingSince: Date?
+        /// Whether the place was kept when it was last tried.
+        fileprivate var isKept = true
 
         /// The age of that change in seconds; 0 when everything is delivered.
         var lag: Double { pendingSince.map { max(0, Date().timeIntervalSince($0)) } ?? 0 }
@@ -61,7 +63,7 @@ final class WebhookSender: Service {
                     // The first time, and when changes were missed.
                     start = try await manager.snapshot().cursor
                     try await post(Webhook(resetAt: start), madeAt: Date(), with: client)
-                    try file.write(start)
+                    keep(start)
                     cursor = start
                 }
                 for try await change in manager.changes(after: start) {
@@ -69,7 +71,7 @@ final class WebhookSender: Service {
                     if let webhook = Webhook(change, session: session) {
                         try await post(webhook, madeAt: change.date, with: client)
                     }
-                    try file.write(change.cursor)
+                    keep(change.cursor)
                     cursor = change.cursor
                     pause.reset()
                 }
@@ -78,7 +80,6 @@ final class WebhookSender: Service {
             } catch is CancellationError {
                 return
             } catch {
-                // The database or the file of the cursor.
                 logger.error(
                     "webhooks wait",
                     metadata: ["error": "\(error is DatabaseError ? "\(error)" : "\(type(of: error))")"]
@@ -115,8 +116,7 @@ final class WebhookSender: Service {
     private func isTaken(_ request: HTTPClientRequest, by client: HTTPClient) async -> Bool {
         do {
             let response = try await client.execute(request, timeout: Self.timeout)
-            // Reads a little of the answer, so that the connection can be used again.
-            _ = try? await response.body.collect(upTo: 65_536)
+            await finish(response)
             if (200..<300).contains(response.status.code) { return true }
             logger.debug("a webhook was refused", metadata: ["status": "\(response.status.code)"])
         } catch {
@@ -124,6 +124,30 @@ final class WebhookSender: Service {
             logger.debug("a webhook was not delivered", metadata: ["error": "\(type(of: error))"])
         }
         return false
+    }
+
+    /// Reads a short answer, so that the connection can be used again, and leaves one that doesn't end.
+    private func finish(_ response: HTTPClientResponse) async {
+        await withTaskGroup { group in
+            group.addTask { _ = try? await response.body.collect(upTo: 65_536) }
+            group.addTask { try? await Task.sleep(for: .seconds(1)) }
+            await group.next()
+            group.cancelAll()
+        }
+    }
+
+    /// Keeps the place. When that fails, some messages come again after a restart, and none is lost.
+    private func keep(_ cursor: ChangeCursor) {
+        do {
+            try file.write(cursor)
+            mutableState.withLock { $0.isKept = true }
+        } catch {
+            let wasKept = mutableState.withLock { state in
+                defer { state.isKept = false }
+                return state.isKept
+            }
+            if wasKept { logger.error("the place of the webhooks cannot be kept", metadata: ["error": "\(type(of: error))"]) }
+        }
     }
 }
 

@@ -75,7 +75,8 @@ private struct Fields: Decodable {
         case "timeout": ended("QR codes used up")
         case "err-client-outdated": ended("worker outdated")
         case "err-scanned-without-multidevice": ended("scanned by a phone without multi-device")
-        case let event?: ended(event)
+        case let event? where event.hasPrefix("err-"): ended(event)
+        case _?: ended("pairing failed")
         case nil: nil
         }
     }
