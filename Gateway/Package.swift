@@ -1,7 +1,7 @@
-// swift-tools-version: 6.1
+// swift-tools-version: 6.2
 import PackageDescription
 
-// A package of its own, so that what it depends on is nobody else's.
+// A package of its own, so that its dependencies stay out of the library.
 let package = Package(
     name: "Gateway",
     platforms: [.macOS(.v15)],

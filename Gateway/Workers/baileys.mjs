@@ -4,7 +4,7 @@
 import { rm } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import makeWASocket, { useMultiFileAuthState } from "baileys";
-import { Gateway, wantsSocket } from "./gateway.mjs";
+import { Gateway, needsSocket } from "./gateway.mjs";
 
 const prefix = process.env.PREFIX ?? "";
 const gateway = new Gateway(process.env.WORKER ?? `baileys-${prefix || "1"}`);
@@ -26,6 +26,7 @@ async function open(id) {
     if (accounts.get(id) !== account) return; // a late event of a socket that was replaced
     if (connection === "close") return closed(id, account, lastDisconnect?.error);
     account.last = { connection, qr, isNewLogin };
+    account.at = Date.now();
     if ((await gateway.report(id, "connection.update", account.last)) === null) close(id);
   });
 }
@@ -46,7 +47,7 @@ async function closed(id, account, error) {
   } else {
     accounts.delete(id);
     // Logged out: what linked the account is worth nothing, and the next pairing begins anew.
-    if (session === null || output?.statusCode === 401) await rm(folder(id), { recursive: true, force: true });
+    if (output?.statusCode === 401) await rm(folder(id), { recursive: true, force: true });
   }
 }
 
@@ -56,12 +57,17 @@ function close(id) {
   account?.socket?.end(undefined);
 }
 
+function reportAgain(id, { last, at }) {
+  // A code that is nearly dead is worth nothing, and the next one comes soon.
+  if (last && !(last.qr && Date.now() - at > 15000)) gateway.report(id, "connection.update", last, { at });
+}
+
 function serve(session) {
   if (!session.id.startsWith(prefix)) return;
   const account = accounts.get(session.id);
   // The gateway was away, or thought that this worker was: the state as it is.
-  if (account?.last && session.status === "disconnected") gateway.report(session.id, "connection.update", account.last);
-  if (!account && wantsSocket(session)) {
+  if (account && session.status === "disconnected") reportAgain(session.id, account);
+  if (!account && needsSocket(session)) {
     open(session.id).catch((error) => {
       console.error(`${session.id} has no socket:`, error.message);
       accounts.delete(session.id);
@@ -74,7 +80,7 @@ gateway.follow({
     const ids = new Set(sessions.map((session) => session.id));
     for (const id of accounts.keys()) if (!ids.has(id)) close(id);
     sessions.forEach(serve);
-    for (const [id, { last }] of accounts) if (last) gateway.report(id, "connection.update", last);
+    for (const [id, account] of accounts) reportAgain(id, account);
   },
   changed: serve,
   async deleted(id) {

@@ -1,7 +1,7 @@
 // Plays a worker with several accounts, without WhatsApp: node demo.mjs
-// GATEWAY and GATEWAY_TOKEN say which gateway, SPEED=10 plays ten times as fast as life.
+// GATEWAY and GATEWAY_TOKEN say which gateway, SPEED=10 plays at ten times real speed.
 import { randomBytes } from "node:crypto";
-import { Gateway, wantsSocket } from "./gateway.mjs";
+import { Gateway, needsSocket } from "./gateway.mjs";
 
 const gateway = new Gateway("demo");
 const speed = Number(process.env.SPEED ?? 1);
@@ -37,13 +37,13 @@ class Socket {
 
   async report(event, data) {
     if (!this.#isOpen) throw new Error("closed");
-    this.#last = { event, data };
+    this.#last = { event, data, at: Date.now() };
     if ((await gateway.report(this.id, event, data)) === null) this.close();
   }
 
   // After the gateway was away: the state as it is.
   reportAgain() {
-    if (this.#last) gateway.report(this.id, this.#last.event, this.#last.data);
+    if (this.#last) gateway.report(this.id, this.#last.event, this.#last.data, { at: this.#last.at });
   }
 
   async live() {
@@ -91,7 +91,7 @@ function serve(session) {
   const socket = sockets.get(session.id);
   // The gateway was away, or thought that this worker was.
   if (socket && session.status === "disconnected") socket.reportAgain();
-  if (!socket && wantsSocket(session)) sockets.set(session.id, new Socket(session.id));
+  if (!socket && needsSocket(session)) sockets.set(session.id, new Socket(session.id));
 }
 
 async function create() {

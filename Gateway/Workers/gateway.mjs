@@ -3,11 +3,14 @@
 const pauses = [1, 2, 4, 8, 10].map((seconds) => seconds * 1000);
 const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-// Whether a session without a socket is to have one. One that was disconnected only because the gateway or its worker was
-// away goes on; any other waits for a person.
-const goesOn = ["the gateway stopped", "worker gone"];
-export const wantsSocket = (session) =>
-  session.status !== "disconnected" || goesOn.includes(session.disconnectReason?.text);
+// Whether a session without a socket should get one. One that is disconnected for such a reason waits for a person; any other
+// was disconnected because the gateway or its worker was away, perhaps in the middle of a reconnection.
+const waits = [
+  "logged out", "temporarily banned", "account locked", "banned", "worker outdated", "QR codes used up",
+  "multi-device mismatch", "replaced by another process", "closed by the worker", "pairing failed",
+];
+export const needsSocket = ({ status, disconnectReason }) =>
+  status !== "disconnected" || (disconnectReason !== undefined && !waits.includes(disconnectReason.text));
 
 export class Gateway {
   #queues = new Map();
@@ -19,8 +22,8 @@ export class Gateway {
     this.headers = process.env.GATEWAY_TOKEN ? { Authorization: `Bearer ${process.env.GATEWAY_TOKEN}` } : {};
   }
 
-  // Reports an event: one at a time for a session, each until the gateway has it. Returns the session; null when it was
-  // deleted; undefined when the event says nothing or comes too late.
+  // Reports an event: one at a time for a session, each until the gateway has it. `more` may hold the time of an event that is
+  // reported again. Returns the session; null when it was deleted; undefined when the event says nothing or comes too late.
   report(id, event, data, more = {}) {
     const body = JSON.stringify({ event, data, at: Date.now(), worker: this.worker, ...more });
     const result = (this.#queues.get(id) ?? Promise.resolve()).then(() => this.#send(id, body));
@@ -34,9 +37,10 @@ export class Gateway {
     for (let attempt = 0; ; attempt++) {
       const response = await this.request("POST", `/sessions/${encodeURIComponent(id)}/events`, body).catch(() => null);
       if (response?.status === 200) return response.json();
-      await response?.text();
-      if (response?.status === 404) return null;
-      if (response && response.status < 500) {
+      const problem = await response?.json().catch(() => null);
+      // Not any 404: a proxy that lost the gateway says so too.
+      if (problem?.code === "session_not_found") return null;
+      if (response && response.status < 500 && response.status !== 404) {
         // 204: nothing to say; 422: too late. Neither gets better.
         if (![204, 422].includes(response.status)) throw new Error(`the gateway answered ${response.status}`);
         return undefined;
@@ -78,7 +82,7 @@ export class Gateway {
   }
 
   async *#events(cursor) {
-    const query = new URLSearchParams({ worker: this.worker, ...(cursor && { after: cursor }) });
+    const query = `worker=${encodeURIComponent(this.worker)}` + (cursor ? `&after=${cursor}` : "");
     const silent = new AbortController();
     const watchdog = setTimeout(() => silent.abort(new Error("the gateway was silent for 40 s")), 40000);
     try {

@@ -20,19 +20,23 @@ struct Configuration: Sendable {
     var webhook: Webhook?
     /// How long a worker may be gone before its sessions become disconnected.
     var lease = Duration.seconds(30)
-    /// How many times as fast as life the demo plays; `nil` for none.
+    /// How many times real speed the demo plays at; `nil` for no demo.
     var demoSpeed: Double?
 
     /// Reads a secret from a file that only its owner can read.
     ///
     /// - Throws: ``ConfigurationError`` when the file cannot be read, others may read it, or it holds no secret.
     static func secret(inFile path: String) throws -> String {
-        let attributes = try? FileManager.default.attributesOfItem(atPath: path)
+        let resolved = URL(filePath: path).resolvingSymlinksInPath().path
+        let attributes = try? FileManager.default.attributesOfItem(atPath: resolved)
         guard let permissions = attributes?[.posixPermissions] as? Int else {
             throw ConfigurationError("\(path) cannot be read: create it, with a secret as its only line.")
         }
-        guard permissions & 0o077 == 0 else {
-            throw ConfigurationError("Others than its owner may use \(path): chmod 600 it.")
+        // systemd gives the group of its own user the right to read, and nobody else: systemd.exec(5), LoadCredential.
+        let credentials = ProcessInfo.processInfo.environment["CREDENTIALS_DIRECTORY"]
+        let isCredential = credentials.map { path.hasPrefix($0 + "/") } ?? false
+        guard permissions & (isCredential ? 0o037 : 0o077) == 0 else {
+            throw ConfigurationError("Other users can access \(path): run chmod 600 on it.")
         }
         let text = (try? String(contentsOfFile: path, encoding: .utf8))?.trimmingCharacters(in: .whitespacesAndNewlines)
         guard let text, !text.isEmpty, text.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {

@@ -8,7 +8,9 @@ final class FileLock: Sendable {
     init(_ file: String) throws {
         let path = file + ".gateway-lock"
         descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw ConfigurationError("\(path) cannot be opened: \(String(cString: strerror(errno))).") }
+        guard descriptor >= 0 else {
+            throw ConfigurationError("\(path) cannot be opened: \(String(cString: strerror(errno))).")
+        }
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             close(descriptor)
             throw ConfigurationError("Another gateway serves \(file): stop it first.")

@@ -46,7 +46,7 @@ struct Gateway: AsyncParsableCommand {
     @Flag(help: "Play a worker with several accounts. No WhatsApp account is needed.")
     var demo = false
 
-    @Option(help: ArgumentHelp("How many times as fast as life the demo plays.", valueName: "factor"))
+    @Option(help: ArgumentHelp("How many times real speed the demo plays at.", valueName: "factor"))
     var demoSpeed = 1.0
 
     func run() async throws {
@@ -102,7 +102,9 @@ struct Gateway: AsyncParsableCommand {
 
     /// Whether a text is a URL that can be posted to.
     private static func isURL(_ text: String) -> Bool {
-        guard let url = URLComponents(string: text), ["http", "https"].contains(url.scheme?.lowercased()) else { return false }
+        guard let url = URLComponents(string: text), ["http", "https"].contains(url.scheme?.lowercased()) else {
+            return false
+        }
         let hasHost = url.host?.contains { $0.isLetter || $0.isNumber } ?? false
         // A port that is no number of 16 bits would end the process when it is used.
         return hasHost && (url.rangeOfPort == nil || (1...65_535).contains(url.port ?? 0))

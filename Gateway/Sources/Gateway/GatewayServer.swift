@@ -8,7 +8,7 @@ import WhatsAppSessions
 /// The parts of a gateway, put together.
 struct GatewayServer {
     /// Longer than a handler takes, and short enough to be gone before a supervisor kills the process.
-    private static let shutdownTime = Duration.seconds(4)
+    private static let shutdownTime = Duration.milliseconds(3500)
 
     let manager: SessionManager
     let application: Application<RouterResponder<GatewayContext>>
@@ -103,7 +103,7 @@ private struct ForcedEnd: Service {
 /// lock. What was answered is on disk.
 private func endSoon(_ logger: Logger) {
     Task.detached {
-        try? await Task.sleep(for: .milliseconds(700))
+        try? await Task.sleep(for: .milliseconds(500))
         logger.error("the gateway ends although something is still waiting, for the database perhaps")
         exit(EXIT_FAILURE)
     }

@@ -210,6 +210,13 @@ def webhooks(count=10_000, kills=20):
           f"0 missing, 0 out of order, {len(numbers) - len(first)} came again; {took:.0f} s")
 
 
+def quietly(gateway, path):
+    try:
+        gateway.request("PATCH", path, {"name": "Ana"})
+    except (OSError, http.client.HTTPException):
+        pass
+
+
 def lock():
     """Another process holds the write lock: what only reads answers all the same."""
     with folder() as directory:
@@ -240,6 +247,27 @@ def lock():
             assert times[-1] < 0.5, f"a read took {times[-1]:.2f} s"
             print(f"  400 reads while another process held the write lock and 16 changes waited: "
                   f"median {times[200] * 1000:.1f} ms, longest {times[-1] * 1000:.1f} ms")
+        # The end doesn't wait for the lock either, whether it is a request that does or something of the gateway's own.
+        for option, what in [("--port", "a change"), ("--demo", "the demo")]:
+            with Gateway("--file", file, *([option] if option == "--demo" else [])) as gateway:
+                if option == "--demo":
+                    eventually(lambda: gateway.session("shop-berlin"), "the demo has begun")
+                with sqlite3.connect(file, isolation_level=None) as database:
+                    database.execute("BEGIN IMMEDIATE")
+                    writer = threading.Thread(target=lambda: quietly(gateway, "/sessions/support"))
+                    writer.start()
+                    time.sleep(0.5)
+                    started = time.monotonic()
+                    gateway.process.send_signal(signal.SIGTERM)
+                    gateway.process.wait(timeout=30)
+                    took = time.monotonic() - started
+                    database.execute("ROLLBACK")
+                writer.join()
+                assert took <= 5, f"SIGTERM took {took:.2f} s"
+                print(f"  SIGTERM while {what} waits for the lock: {took:.2f} s")
+    with Gateway("--demo", "--demo-speed", "50") as gateway:
+        eventually(lambda: len(gateway.request("GET", "/sessions")[1]["sessions"]) == 6, "six accounts")
+        print(f"  SIGTERM with the demo: {gateway.stop():.2f} s")
 
 
 def requests():
@@ -253,6 +281,9 @@ def requests():
         def answer(connection):
             return connection.makefile("rb").readline().decode().split()[1]
 
+        for more in [b"\r\nTransfer-Encoding: gzip\r\n\r\n", b"\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n"]:
+            connection = talk(b"POST /sessions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json" + more)
+            assert answer(connection) == "400", more
         for path in ["/sessions/%ff", "/sessions/%", "/sessions/%zz"]:
             assert answer(talk(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())) == "400", path
         assert answer(talk(b"GET /sessions HTTP/1.1\r\n\r\n")) in ("400", "403")

@@ -21,14 +21,15 @@ class Gateway:
     """Starts the gateway; `port` 0 takes a free one, which stays the same over a restart."""
 
     def __init__(self, *options, port=0):
-        self.options, self.port, self.process = options, port, None
+        self.options, self.port, self.process, self.log = options, port, None, []
         self.start()
 
     def start(self):
         self.process = subprocess.Popen(
             [BINARY, "--port", str(self.port), *self.options], stderr=subprocess.PIPE, text=True, errors="replace"
         )
-        lines = []
+        # Of every start, one after the other.
+        lines = self.log
         for line in self.process.stderr:
             lines.append(line)
             if line.startswith("The gateway is running: "):
@@ -36,7 +37,6 @@ class Gateway:
                 break
         else:
             raise AssertionError("the gateway did not start: " + "".join(lines))
-        self.log = lines
         # Read to the end, so that the gateway never waits for a full pipe.
         threading.Thread(target=lambda log, pipe: log.extend(pipe), args=(lines, self.process.stderr), daemon=True).start()
 

@@ -26,7 +26,7 @@ def workers_copy(directory):
         shutil.copy(os.path.join(PACKAGE, "Workers", name), directory)
     package = os.path.join(directory, "node_modules", "baileys")
     os.makedirs(package)
-    shutil.copy(os.path.join(HERE, "baileys.mjs"), os.path.join(package, "index.mjs"))
+    shutil.copy(os.path.join(HERE, "fake-baileys.mjs"), os.path.join(package, "index.mjs"))
     with open(os.path.join(package, "package.json"), "w") as file:
         json.dump({"name": "baileys", "type": "module", "exports": "./index.mjs"}, file)
 

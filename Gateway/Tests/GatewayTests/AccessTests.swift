@@ -38,6 +38,9 @@ func sha256(_ text: String) -> String { Data(SHA256.hash(data: Data(text.utf8)))
         try await withGateway { gateway in
             for host in [
                 "evil.example", "127.0.0.1.evil.example", "localhost.evil.example:3000", "192.168.1.5", "128.0.0.1",
+                // Names to a browser, whatever they look like.
+                "127.0.0.+1", "127.0.0.1.", "127.0.0", "[::1]evil.example", "[::1", "localhost:evil.example",
+                "localhost:",
             ] {
                 let refused = try await gateway.get("/sessions", [.init("Host")!: host])
                 #expect(refused.status == .forbidden, "\(host)")
@@ -56,6 +59,37 @@ func sha256(_ text: String) -> String { Data(SHA256.hash(data: Data(text.utf8)))
         }
     }
 
+    @Test func `without a token another site's images and frames are refused, and a link to the page is not`()
+        async throws
+    {
+        try await withGateway { gateway in
+            let site = { (value: String) -> HTTPFields in [.init("Sec-Fetch-Site")!: value] }
+            for value in ["cross-site", "same-site"] {
+                for path in ["/sessions", "/changes?worker=eu-1", "/sessions/support/qr.svg"] {
+                    let refused = try await gateway.get(path, site(value))
+                    #expect(try refused.problem.code == "foreign_origin", "\(value)")
+                }
+                let page = try await gateway.get("/", site(value))
+                #expect(page.status == .ok)
+            }
+            for value in ["same-origin", "none"] {
+                let own = try await gateway.get("/sessions", site(value))
+                #expect(own.status == .ok, "\(value)")
+                #expect(own.headers[.init("Cross-Origin-Resource-Policy")!] == "same-origin")
+            }
+        }
+    }
+
+    @Test func `a second gateway is kept away from a file that one serves, and its sessions stay live`() async throws {
+        let folder = TemporaryFolder()
+        let first = try GatewayServer(Configuration(file: folder.file), logger: .quiet)
+        try await first.manager.createSession("support")
+        #expect(throws: ConfigurationError.self) {
+            try GatewayServer(Configuration(file: folder.file), logger: .quiet)
+        }
+        #expect(try await first.manager.getSession("support")?.status == .initializing)
+    }
+
     @Test func `a secret comes from a file that only its owner can use`() throws {
         let folder = TemporaryFolder()
         #expect(try Configuration.secret(inFile: folder.write("correct-horse\n", to: "good")) == "correct-horse")
@@ -68,7 +102,9 @@ func sha256(_ text: String) -> String { Data(SHA256.hash(data: Data(text.utf8)))
 
     @Test(arguments: [
         ["--hostname", "0.0.0.0"], ["--hostname", "gateway.example"], ["--port", "65536"], ["--lease", "0"],
-        ["--webhook", "receiver.example"], ["--webhook", "ftp://receiver.example"], ["--webhook-secret-file", "x"],
+        ["--webhook", "receiver.example"], ["--webhook", "ftp://receiver.example"], ["--webhook", "http://a:99999/"],
+        ["--webhook", "http://a:99999999999999999999/"], ["--webhook", "http://a:0/"], ["--webhook", "http://./"],
+        ["--webhook-secret-file", "x"],
         ["--token-file", "/nowhere"], ["--demo-speed", "0"], ["--webhook-pause", "0"],
     ])
     func `a start that would not be safe or cannot be is refused`(arguments: [String]) throws {

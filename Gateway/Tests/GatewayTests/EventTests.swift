@@ -142,10 +142,13 @@ import WhatsAppSessions
         #expect(try updates("QRChannelItem", item("success")) == SessionUpdates(status: .initializing))
         #expect(try updates("QRChannelItem", item("timeout"), in: .qrWaiting) == ended(nil, "QR codes used up"))
         #expect(try updates("QRChannelItem", item("err-client-outdated")) == ended(nil, "worker outdated"))
+        let tooOld = DisconnectReason(text: "scanned by a phone without multi-device")
         #expect(
             try updates("QRChannelItem", item("err-scanned-without-multidevice"))
-                == ended(nil, "scanned by a phone without multi-device")
+                == SessionUpdates(disconnectReason: .set(tooOld))
         )
+        // Not what a worker may have put there by mistake.
+        #expect(try updates("QRChannelItem", item("2@secret")) == ended(nil, "pairing failed"))
         #expect(try updates("QRChannelItem", item("err-unexpected-state")) == ended(nil, "err-unexpected-state"))
     }
 
@@ -188,5 +191,34 @@ import WhatsAppSessions
     @Test func `a phone that is too old gives a reason and no status`() throws {
         let reason = DisconnectReason(text: "scanned by a phone without multi-device")
         #expect(try updates("QRScannedWithoutMultidevice", "{}") == SessionUpdates(disconnectReason: .set(reason)))
+    }
+
+    // MARK: Words
+
+    /// Workers decide by these texts whether a session goes on, and the page puts them into sentences.
+    @Test func `the page and the workers know the reasons that the gateway gives`() throws {
+        let package = URL(filePath: #filePath).appending(path: "../../..").standardized
+        func source(_ path: String) throws -> String {
+            try String(contentsOf: package.appending(path: path), encoding: .utf8)
+        }
+        let page = try source("Sources/Gateway/Page/page.js")
+        let workers = try source("Workers/gateway.mjs")
+        let mapping =
+            try source("Sources/Gateway/Workers/BaileysEvent.swift")
+            + source("Sources/Gateway/Workers/WhatsmeowEvent.swift")
+        let final = mapping.matches(of: /ended\("([^"]+)"/).map { String($0.output.1) } + ["closed by the worker"]
+        #expect(Set(final).count == 10)
+        for text in Set(final) {
+            #expect(page.contains("  [\"\(text)\","), "\(text)")
+            #expect(workers.contains("\"\(text)\""), "\(text)")
+        }
+        let manager = try SessionManager()
+        try manager.createSession("support")
+        try manager.recoverSessions()
+        let recovered = try #require(try manager.getSession("support")?.disconnectReason)
+        for text in [recovered.text, WorkerLeases.reason.text, "scanned by a phone without multi-device"] {
+            #expect(page.contains("  [\"\(text)\","), "\(text)")
+            #expect(!workers.contains("\"\(text)\""), "\(text)")
+        }
     }
 }

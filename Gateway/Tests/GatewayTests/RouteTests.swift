@@ -58,6 +58,9 @@ import WhatsAppSessions
     @Test(arguments: ["a/b", "é", "e\u{301}", "a b?c#d%41", "<img src=x onerror=alert(1)>\"'&é/☕", "..."])
     func `any id can be addressed, and two that only Swift calls equal are two`(id: String) async throws {
         try await withGateway { gateway in
+            for other in ["é", "e\u{301}"] where !other.utf8.elementsEqual(id.utf8) {
+                try await gateway.manager.createSession(other)
+            }
             try await gateway.manager.createSession("other")
             let body = String(decoding: try JSONEncoder().encode(["id": id]), as: UTF8.self)
             let created = try await gateway.send(.post, "/sessions", body)
@@ -65,7 +68,8 @@ import WhatsAppSessions
             let path = try #require(created.headers[.location])
             #expect(Array(try await gateway.get(path).session.id.utf8) == Array(id.utf8))
             #expect(try await gateway.client.execute(uri: path, method: .delete).status == .noContent)
-            #expect(try await gateway.manager.getAllSessions().map(\.id) == ["other"])
+            #expect(try await gateway.manager.getSession("other") != nil)
+            #expect(try await gateway.manager.getSession(id) == nil)
         }
     }
 
@@ -173,8 +177,8 @@ import WhatsAppSessions
     // MARK: Requests that cannot be
 
     @Test(arguments: [
-        ("", "is not valid"), ("[]", "has another type"), ("{", "is not valid"),
-        (#"{"id":5}"#, "\"id\" has another type"),
+        ("", "is not valid"), ("[]", "has the wrong type"), ("{", "is not valid"),
+        (#"{"id":5}"#, "\"id\" has the wrong type"),
         (#"{"id":"2@secret"#, "is not valid"),
     ])
     func `a body that cannot be read is refused, and not repeated`(body: String, detail: String) async throws {
@@ -252,6 +256,18 @@ import WhatsAppSessions
         }
     }
 
+    @Test func `a body where none belongs is refused, before a stream begins`() async throws {
+        try await withGateway { gateway in
+            for path in ["/changes", "/sessions"] {
+                let body = ByteBuffer(string: "{}")
+                let refused = try await gateway.client.execute(uri: path, method: .get, body: body)
+                #expect(refused.status == .badRequest)
+                #expect(try refused.problem.code == "unexpected_body")
+                #expect(refused.headers[.connection] == "close")
+            }
+        }
+    }
+
     @Test(arguments: [
         ("/sessions", "GET, HEAD, POST"), ("/sessions/support", "DELETE, GET, HEAD, PATCH"),
         ("/sessions/support/qr", "GET, HEAD"), ("/sessions/support/events", "POST"), ("/changes", "GET, HEAD"),
@@ -259,9 +275,11 @@ import WhatsAppSessions
     ])
     func `a wrong method is answered with the right ones`(path: String, allow: String) async throws {
         try await withGateway { gateway in
-            let answer = try await gateway.client.execute(uri: path, method: .put)
-            #expect(answer.status == .methodNotAllowed)
-            #expect(answer.headers[.allow] == allow)
+            for method in [HTTPRequest.Method.put, .init("PROPFIND")!] {
+                let answer = try await gateway.client.execute(uri: path, method: method)
+                #expect(answer.status == .methodNotAllowed)
+                #expect(answer.headers[.allow] == allow)
+            }
         }
     }
 

@@ -156,8 +156,9 @@ import WhatsAppSessions
         let receiver = Receiver()
         try await receiver.run { url in
             try await self.withSender(manager, url, cursorFile: cursorFile) { _ in
+                try await expectEventually { try receiver.received.count == 1 }
                 try await manager.createSession("one")
-                try await expectEventually { try receiver.received.count >= 1 }
+                try await expectEventually { try receiver.received.count == 2 }
                 try await expectEventually {
                     CursorFile(path: cursorFile).read() == (try await manager.snapshot().cursor)
                 }
@@ -178,6 +179,42 @@ import WhatsAppSessions
                 #expect(try receiver.received.last?.event == "sessions.reset")
             }
         }
+    }
+
+    @Test func `an answer that doesn't end holds up nothing`() async throws {
+        let manager = try SessionManager()
+        let sessions = Mutex<[String?]>([])
+        let router = Router()
+        router.post("/hook") { request, _ in
+            let body = try await request.body.collect(upTo: 65_536)
+            let message = try JSONDecoder.gateway.decode(Received.self, from: Data(buffer: body))
+            sessions.withLock { $0.append(message.session) }
+            return Response(
+                status: .ok,
+                body: ResponseBody { writer in
+                    try await writer.write(ByteBuffer(string: "and"))
+                    try await Task.sleep(for: .seconds(60))
+                    try await writer.finish(nil)
+                }
+            )
+        }
+        let address = ApplicationConfiguration(address: .hostname("localhost", port: 0))
+        let receiver = Application(router: router, configuration: address, logger: .quiet)
+        let run = Task {
+            try await receiver.test(.ahc()) { client in
+                try await self.withSender(manager, "http://localhost:\(client.port!)/hook") { _ in
+                    try await expectEventually { sessions.withLock(\.count) == 1 }
+                    try await manager.createSession("one")
+                    try await manager.createSession("two")
+                    try await expectEventually { sessions.withLock { $0 } == [nil, "one", "two"] }
+                }
+                throw CancellationError()
+            }
+        }
+        // The receiver itself would take a minute to end.
+        try await expectEventually { sessions.withLock(\.count) == 3 }
+        run.cancel()
+        _ = await run.result
     }
 
     @Test func `metrics tell how old the change is that isn't delivered`() async throws {

@@ -15,7 +15,7 @@ struct Token: Sendable {
     private static func digest(_ text: some StringProtocol) -> SHA256Digest { SHA256.hash(data: Data(text.utf8)) }
 }
 
-/// Lets in who has the token.
+/// Requires the token.
 struct TokenMiddleware: RouterMiddleware {
     let token: Token
 
@@ -51,7 +51,8 @@ struct LoopbackMiddleware: RouterMiddleware {
             throw Problem(
                 status: .forbidden,
                 code: "foreign_host",
-                detail: "Without a token the gateway answers to localhost only: start it with --token-file to use another name."
+                detail:
+                    "Without a token the gateway answers to localhost only: start it with --token-file to use another name."
             )
         }
         let origin = request.headers[.origin]
@@ -83,12 +84,11 @@ enum Loopback {
     static func contains(authority: String) -> Bool {
         var (host, rest) = (authority.prefix { $0 != ":" }, authority.drop { $0 != ":" })
         if authority.hasPrefix("[") {
-            host = authority.dropFirst().prefix { $0 != "]" }
-            rest = authority.dropFirst(host.count + 2)
+            guard let end = authority.firstIndex(of: "]") else { return false }
+            (host, rest) = (authority[..<end].dropFirst(), authority[end...].dropFirst())
         }
         let isPort = rest.isEmpty || (rest.first == ":" && isNumber(rest.dropFirst()))
-        // What ends in a bracket begins with one.
-        return isPort && contains(host) && authority.hasPrefix("[") == (host == "::1")
+        return isPort && contains(host)
     }
 
     private static func isNumber(_ text: some StringProtocol) -> Bool {

@@ -21,8 +21,8 @@ final class ChangeStream: Sendable {
     private let manager: SessionManager
     private let leases: WorkerLeases
     private let count = Atomic(0)
-    /// The events that were made last: most followers are at the same place, and an event is made once for all.
-    private let made = Mutex<[ChangeCursor: ByteBuffer]>([:])
+    /// The events that were encoded last: most followers are at the same place, so each is encoded once.
+    private let encoded = Mutex<[ChangeCursor: ByteBuffer]>([:])
 
     init(manager: SessionManager, leases: WorkerLeases) {
         self.manager = manager
@@ -47,6 +47,8 @@ final class ChangeStream: Sendable {
             if let worker { await self.leases.openStream(of: worker) }
             do {
                 try await self.follow(after: cursor, request, context, &writer)
+            } catch let error as DatabaseError {
+                context.logger.error("a stream of changes ended", metadata: ["error": "\(error)"])
             } catch {
                 // The client has gone.
                 context.logger.debug("a stream of changes ended", metadata: ["error": "\(type(of: error))"])
@@ -69,16 +71,17 @@ final class ChangeStream: Sendable {
         _ writer: inout any ResponseBodyWriter
     ) async throws {
         try await noticeVanishedClient(context.channel)
-        // Has room for one: whoever sends waits until the client takes it.
+        // Holds nothing back: whoever sends waits until the client takes it.
         let events = AsyncChannel<ByteBuffer>()
         try await withGracefulShutdownHandler {
             try await request.body.consumeWithInboundCloseHandler { _ in
                 try await withThrowingTaskGroup(of: Void.self) { group in
                     group.addTask {
+                        // An error, of the database perhaps, ends the stream: its follower comes back and sees.
+                        defer { events.finish() }
                         try await self.sendChanges(after: cursor, to: events)
-                        events.finish()
                     }
-                    group.addTask { try await self.sendPings(to: events) }
+                    group.addTask { try? await self.sendPings(to: events) }
                     for await event in events {
                         let timeout = context.channel.eventLoop.scheduleTask(in: Self.writeTimeout) {
                             [channel = context.channel] in channel.close(promise: nil)
@@ -87,6 +90,8 @@ final class ChangeStream: Sendable {
                         try await writer.write(event)
                     }
                     group.cancelAll()
+                    // Why the changes ended, if they did.
+                    try await group.waitForAll()
                 }
             } onInboundClosed: {
                 events.finish()
@@ -152,7 +157,7 @@ final class ChangeStream: Sendable {
 
     /// The session as it is now, which may be newer than the change; `nil` when it was deleted meanwhile, and that follows.
     private func event(for change: SessionChange) async throws -> ByteBuffer? {
-        if let event = made.withLock({ $0[change.cursor] }) { return event }
+        if let event = encoded.withLock({ $0[change.cursor] }) { return event }
         let event: ByteBuffer
         if change.kind == .deleted {
             let data = try JSONEncoder.gateway.encode(["id": change.sessionID])
@@ -162,9 +167,9 @@ final class ChangeStream: Sendable {
         } else {
             return nil
         }
-        made.withLock { made in
-            if made.count == Self.pageSize { made.removeAll(keepingCapacity: true) }
-            made[change.cursor] = event
+        encoded.withLock { encoded in
+            if encoded.count == Self.pageSize { encoded.removeAll(keepingCapacity: true) }
+            encoded[change.cursor] = event
         }
         return event
     }

@@ -5,7 +5,7 @@ import NIOCore
 import NIOHTTP1
 import WhatsAppSessions
 
-/// An answer that is not what the client asked for: problem details, RFC 9457.
+/// An error response: problem details (RFC 9457).
 struct Problem: Error {
     var status: HTTPResponse.Status
     /// The problem's name, which never changes, such as `session_not_found`.
@@ -36,7 +36,7 @@ struct Problem: Error {
 }
 
 extension Problem {
-    /// The problem that an error of the library or of Hummingbird is.
+    /// Maps an error of the library or of Hummingbird to a problem.
     init(_ error: any Error) {
         switch error {
         case let problem as Problem:
@@ -61,7 +61,7 @@ extension Problem {
             self.init(
                 status: .notFound,
                 code: "no_such_route",
-                detail: "There is nothing at this path: see openapi.yaml."
+                detail: "There is no such path: openapi.yaml lists them."
             )
         case let error as HTTPError:
             self.init(status: error.status, code: "bad_request", detail: "The request cannot be read.")
@@ -72,18 +72,24 @@ extension Problem {
 
     private init(_ error: DatabaseError) {
         switch error.resultCode {
-        case .busy, .misuse:
+        case .busy:
             self.init(
                 status: .serviceUnavailable,
                 code: "database_busy",
-                detail: "Another program holds the database, or the gateway is stopping: try again in a moment.",
+                detail: "Another program holds the database: try again in a moment.",
                 headers: [.retryAfter: "1"]
+            )
+        case .misuse:
+            self.init(
+                status: .serviceUnavailable,
+                code: "database_closed",
+                detail: "The gateway is stopping, or its file was moved: its log says which."
             )
         case .full:
             self.init(
                 status: .init(code: 507, reasonPhrase: "Insufficient Storage"),
                 code: "disk_full",
-                detail: "The disk is full: nothing has changed."
+                detail: "The disk is full, and nothing was changed: free some space and try again."
             )
         default:
             self.init(
@@ -133,7 +139,8 @@ struct ProblemMiddleware: RouterMiddleware {
                 context.logger.error("\(request.method) failed", metadata: ["error": .string(reason)])
             }
             response = try problem.response(from: request, context: context)
-            if problem.leavesBodyUnread {
+            // Nor can what is left of a body that doesn't say how long it is be waited for.
+            if problem.leavesBodyUnread || request.headers.contains(.transferEncoding) {
                 response.headers[.connection] = "close"
                 context.closeSoon()
             }

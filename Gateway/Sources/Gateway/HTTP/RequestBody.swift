@@ -7,6 +7,16 @@ extension Request {
     /// The most that a body may have, in bytes. A worker's event takes less than 2,000.
     static let maximumBodySize = 65_536
 
+    /// What the request says about its body; 0 when it says nothing.
+    var contentLength: Int { headers[.contentLength].flatMap { Int($0) } ?? 0 }
+
+    /// Refuses a body where none belongs: nobody would read it, and behind a stream it could not even be thrown away.
+    func requireNoBody() throws {
+        guard contentLength == 0, !headers.contains(.transferEncoding) else {
+            throw Problem.badRequest("unexpected_body", "A \(method) request has no body here: leave it out.")
+        }
+    }
+
     /// Reads the body and decodes it.
     ///
     /// - Parameter contentTypes: The content types that the route accepts.
@@ -39,7 +49,7 @@ extension DecodingError {
         let (context, fault) =
             switch self {
             case .keyNotFound(let key, let context): (context, "has no field \"\(key.stringValue)\"")
-            case .typeMismatch(_, let context): (context, "has another type than expected")
+            case .typeMismatch(_, let context): (context, "has the wrong type")
             case .valueNotFound(_, let context): (context, "must not be null")
             case .dataCorrupted(let context): (context, "is not valid")
             @unknown default: (Context(codingPath: [], debugDescription: ""), "is not valid")

@@ -17,7 +17,7 @@ struct Routes: Sendable {
     func router() -> Router<GatewayContext> {
         let router = Router(context: GatewayContext.self, options: .autoGenerateHeadEndpoints)
         router.add(middleware: ProblemMiddleware())
-        router.add(middleware: BodyMiddleware())
+        router.add(middleware: BodySizeMiddleware())
         if token == nil { router.add(middleware: LoopbackMiddleware()) }
         // A middleware holds for the routes that are added after it, so these two need no token.
         add("/health", to: router, [.get: { _, _ in try .json(["status": "ok"]) }])
@@ -39,7 +39,12 @@ struct Routes: Sendable {
         to router: Router<GatewayContext>,
         _ handlers: [HTTPRequest.Method: Handler]
     ) {
-        for (method, handler) in handlers { router.on(path, method: method, use: handler) }
+        for (method, handler) in handlers {
+            router.on(path, method: method) { request, context -> Response in
+                if [.get, .delete].contains(method) { try request.requireNoBody() }
+                return try await handler(request, context)
+            }
+        }
         var allowed = handlers.keys.map(\.rawValue)
         if handlers[.get] != nil { allowed.append("HEAD") }
         let allow = allowed.sorted().joined(separator: ", ")
@@ -48,7 +53,7 @@ struct Routes: Sendable {
                 throw Problem(
                     status: .methodNotAllowed,
                     code: "method_not_allowed",
-                    detail: "This path has the methods \(allow).",
+                    detail: "This path allows \(allow).",
                     headers: [.allow: allow]
                 )
             }
@@ -109,13 +114,15 @@ struct Routes: Sendable {
         let id = try context.sessionID()
         let types = ["application/merge-patch+json", "application/json"]
         let updates = try await request.json(as: SessionUpdates.self, contentTypes: types)
-        return try .session(await manager.updateSession(id, updates))
+        return try .session(await events.turns.take(id) { try await manager.updateSession(id, updates) })
     }
 
     @Sendable private func delete(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let id = try context.sessionID()
-        guard try await manager.deleteSession(id) else { throw Problem.sessionNotFound }
-        await events.leases.note(nil, spokeOf: id)
+        try await events.turns.take(id) {
+            guard try await manager.deleteSession(id) else { throw Problem.sessionNotFound }
+            await events.leases.forget(id)
+        }
         return Response(status: .noContent)
     }
 
@@ -173,7 +180,7 @@ struct Routes: Sendable {
             guard let cursor = ChangeCursor(String(text)) else {
                 throw Problem.badRequest(
                     "bad_cursor",
-                    "What comes after \"after=\" is no cursor: leave it out to begin anew."
+                    "The value of after is not a cursor: leave it out to start over."
                 )
             }
             return cursor

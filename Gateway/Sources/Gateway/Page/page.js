@@ -34,10 +34,10 @@ const badge = (status) => element("span", { className: "badge " + status }, icon
 
 // MARK: Words
 
-// Why an account is offline, by the words that the gateway keeps. A prefix is enough: a ban may say how long.
+// Why an account is offline, by the words that the gateway keeps.
 const reasons = [
-  ["logged out", "Logged out", "The device was unlinked on the phone, or the worker logged out. Pair it again to link it anew."],
-  ["temporarily banned", "Banned for a while", "WhatsApp has banned this account for a while. Wait before you pair it again, or the ban may become longer."],
+  ["logged out", "Logged out", "The device was unlinked on the phone, or the worker logged out. Pair it again to relink it."],
+  ["temporarily banned", "Temporarily banned", "WhatsApp has banned this account for some time. Wait before you pair it again, or the ban may become longer."],
   ["account locked", "Locked by WhatsApp", "WhatsApp has locked this account. Open WhatsApp on the phone to see why."],
   ["banned", "Banned", "WhatsApp has banned this account. Open WhatsApp on the phone to ask for a review."],
   ["worker outdated", "Worker outdated", "WhatsApp refuses the worker’s version. Update Baileys or whatsmeow, then pair again."],
@@ -47,13 +47,14 @@ const reasons = [
   ["replaced by another process", "Replaced", "Another process opened this account’s connection. Only one may: stop the other one, then pair again."],
   ["worker gone", "Worker gone", "The worker that runs this account has gone silent. The account comes back when the worker does."],
   ["the gateway stopped", "Gateway stopped", "The gateway stopped while the account was in use. The account comes back when its worker reports it, or pair it again."],
+  ["pairing failed", "Pairing failed", "The worker could not link the account. Pair it again."],
   ["closed by the worker", "Closed by the worker", "The worker closed the connection. Pair again to open it."],
 ];
 
 function reasonOf(session) {
   const reason = session.disconnectReason;
   if (!reason) return null;
-  const known = reasons.find(([text]) => reason.text.startsWith(text));
+  const known = reasons.find(([text]) => reason.text === text);
   const code = reason.code === undefined ? "" : ` (${reason.code})`;
   return known
     ? { short: known[1], long: `${known[1]}${code}. ${known[2]}` }
@@ -71,6 +72,14 @@ function when(text, isShort = false) {
   if (isShort) return isToday ? clock.format(date) : day.format(date);
   return `${isToday ? "Today" : day.format(date)}, ${clock.format(date)}`;
 }
+
+// Times of today are written without their day.
+let today = dayOf(new Date());
+setInterval(() => {
+  if (today === dayOf(new Date())) return;
+  today = dayOf(new Date());
+  draw();
+}, 10000);
 
 const gatewayNow = () => Date.now() + clockOffset;
 const number = (count) => count.toLocaleString();
@@ -150,7 +159,7 @@ function drawList() {
   if (isEmpty) {
     const [title, text] = sessions.size === 0
       ? ["No sessions yet", "Create one above. It waits here until a worker reports its QR code."]
-      : ["None of the sessions match", "Choose another status, or change the text of the filter."];
+      : ["No sessions match", "Choose another status, or change the text of the filter."];
     $("empty").firstElementChild.textContent = title;
     $("empty").lastElementChild.textContent = text;
   }
@@ -158,7 +167,8 @@ function drawList() {
 
 function fillRow(row, session) {
   row.setAttribute("aria-selected", session.id === selected);
-  if (row.session === session) return;
+  if (row.session === session && row.day === today) return;
+  row.day = today;
   row.session = session;
   const reason = session.status === "disconnected" ? reasonOf(session)?.short : null;
   const second = [session.name, reason].filter(Boolean).join(" · ");
@@ -208,9 +218,10 @@ function select(id, takesFocus = true) {
   if (takesFocus) $("panel-id").focus();
 }
 
-function deselect() {
+// Unless it is asked to, it takes the focus from nowhere but the panel.
+function deselect(takesFocus) {
   const row = rows.get(selected);
-  const hadFocus = $("panel").contains(document.activeElement);
+  const hadFocus = takesFocus || $("panel").contains(document.activeElement);
   selected = null;
   drawList();
   drawPanel();
@@ -220,20 +231,22 @@ function deselect() {
 function drawPanel() {
   const session = sessions.get(selected);
   if (selected !== null && !session && cursor !== null) {
-    notify(`The session ${selected} was deleted.`);
+    notify(`Session “${selected}” was deleted.`);
     if (deleting === selected) $("confirm").close();
-    return deselect();
+    return deselect(false);
   }
   $("panel").hidden = !session;
   document.querySelector("main").classList.toggle("open", Boolean(session));
   document.body.classList.toggle("covered", Boolean(session));
+  // On a phone the panel covers the rest.
+  for (const part of document.querySelectorAll("header, #filters, main section")) part.inert = Boolean(session) && isNarrow.matches;
   if (!session) return dropPicture();
   $("panel-id").textContent = session.id;
   $("panel-status").replaceChildren(badge(session.status));
   const waits = session.status === "qr_waiting";
   $("pairing").hidden = !waits;
   $("pair").hidden = session.status !== "disconnected";
-  const hints = { initializing: "The worker is opening a connection. A QR code appears here if the account must be linked." };
+  const hints = { initializing: "Waiting for the worker to open a connection. A QR code appears here if the account must be linked." };
   $("hint").hidden = !hints[session.status];
   $("hint").textContent = hints[session.status] ?? "";
   const reason = reasonOf(session);
@@ -242,8 +255,8 @@ function drawPanel() {
   $("reason").className = isOffline ? "bad" : "";
   $("reason").textContent = isOffline
     ? reason?.long ?? "The worker gave no reason."
-    : reason ? `Went offline before. ${reason.long}` : "";
-  drawFacts(session);
+    : reason ? `Last problem: ${reason.long}` : "";
+  if ($("facts").session !== session || $("facts").day !== today) drawFacts(session);
   if (waits) loadPicture(session); else dropPicture();
   drawCode();
 }
@@ -261,6 +274,8 @@ function drawFacts(session) {
     element("dt", { textContent: name }), element("dd", { textContent: text }),
   ]);
   $("facts").replaceChildren(...nodes);
+  // Drawn again only when something changed, so that a number can be selected and copied.
+  Object.assign($("facts"), { session, day: today });
 }
 
 // The code's age runs by the gateway's clock.
@@ -276,7 +291,7 @@ function drawCode() {
     ? "No connection to the gateway: this code may be out of date."
     : isExpired ? "This code has expired. The worker sends the next one."
     : !hasCode ? "The worker has not sent a code yet."
-    : picture.url ? "" : "Loading the code…";
+    : picture.url ? "" : picture.failure ?? "Loading the code…";
   $("code").classList.toggle("dead", isLost || isExpired);
   if ($("code-note").textContent !== note) $("code-note").textContent = note;
   $("age").textContent = hasCode ? `${Math.floor(age)} s old` : "";
@@ -304,9 +319,10 @@ async function loadPicture(session) {
     drawCode();
   } catch (error) {
     if (picture !== wanted) return;
-    // Perhaps the code was dropped meanwhile; otherwise it is tried again.
-    picture = { id: null, receivedAt: null, url: null };
-    setTimeout(draw, 2000);
+    wanted.failure = error.message;
+    drawCode();
+    // What the gateway refused stays so until the next code.
+    if (error.status < 400 || error.status >= 500) setTimeout(() => { if (picture === wanted) { dropPicture(); draw(); } }, 2000);
   }
 }
 
@@ -326,9 +342,9 @@ function dropPicture() {
   $("picture").removeAttribute("src");
 }
 
-$("close").addEventListener("click", deselect);
+$("close").addEventListener("click", () => deselect(true));
 addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && selected !== null && !document.querySelector("dialog[open]")) deselect();
+  if (event.key === "Escape" && selected !== null && !document.querySelector("dialog[open]")) deselect(true);
 });
 
 // MARK: What a person can do
@@ -350,7 +366,10 @@ async function call(method, url, body) {
     throw new Refusal(0, "The gateway cannot be reached.");
   }
   if (response.ok) return response;
-  if (response.status === 401) askForToken();
+  if (response.status === 401) {
+    askForToken();
+    throw new Refusal(401, "The gateway needs its token.");
+  }
   const problem = await response.json().catch(() => ({}));
   throw new Refusal(response.status, problem.detail ?? `The gateway answered ${response.status}.`);
 }
@@ -423,9 +442,9 @@ $("confirm").addEventListener("close", () => {
     }
     const isOpen = selected === id;
     sessions.delete(id);
-    if (isOpen) deselect();
+    if (isOpen) deselect(true);
     draw();
-    notify(`The session ${id} was deleted.`);
+    notify(`Session “${id}” was deleted.`);
   }, failInPanel);
 });
 
@@ -486,7 +505,7 @@ async function readEvents(body, mine) {
       watchdog = setTimeout(() => mine.abort(), silence);
       const { value, done } = await reader.read();
       clearTimeout(watchdog);
-      if (done) return;
+      if (done || mine !== stream) return;
       const blocks = (rest + value).split("\n\n");
       rest = blocks.pop();
       for (const block of blocks) handle(Object.fromEntries(block.split("\n").map((line) => line.split(/: (.*)/s, 2))));
@@ -554,10 +573,16 @@ let sleepTimer;
 document.addEventListener("visibilitychange", () => {
   clearTimeout(sleepTimer);
   if (document.hidden) {
-    sleepTimer = setTimeout(() => { isAsleep = true; stream?.abort(); show("connecting"); }, 20000);
+    sleepTimer = setTimeout(() => {
+      isAsleep = true;
+      clearTimeout(nextTry?.timer);
+      nextTry = null;
+      stream?.abort();
+      show("connecting");
+    }, 20000);
   } else if (isAsleep) {
     isAsleep = false;
-    follow();
+    reconnect();
   }
 });
 

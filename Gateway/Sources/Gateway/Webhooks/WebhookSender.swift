@@ -10,11 +10,11 @@ import WhatsAppSessions
 
 /// Posts changes to a receiver: in order, one at a time, and each again until it is taken.
 final class WebhookSender: Service {
-    /// How far the sender is.
+    /// What was delivered so far.
     struct State {
         var delivered = 0
         var failed = 0
-        /// When the change was made that is being delivered.
+        /// When the change that is being delivered was made.
         fileprivate var pendingSince: Date?
         /// Whether the place was kept when it was last tried.
         fileprivate var isKept = true
@@ -102,11 +102,15 @@ final class WebhookSender: Service {
         }
         request.body = .bytes(ByteBuffer(data: body))
         var pause = Pause(first: target.firstPause, longest: Self.longestPause)
+        var failures = 0
         while !(await isTaken(request, by: client)) {
             try Task.checkCancellation()
             mutableState.withLock { $0.failed += 1 }
+            failures += 1
+            if failures == 5 { logger.warning("a webhook has failed 5 times, and is tried again until it is taken") }
             try await pause.next()
         }
+        if failures >= 5 { logger.notice("webhooks are taken again") }
         mutableState.withLock { state in
             state.delivered += 1
             state.pendingSince = nil
@@ -146,7 +150,9 @@ final class WebhookSender: Service {
                 defer { state.isKept = false }
                 return state.isKept
             }
-            if wasKept { logger.error("the place of the webhooks cannot be kept", metadata: ["error": "\(type(of: error))"]) }
+            if wasKept {
+                logger.error("the place of the webhooks cannot be kept", metadata: ["error": "\(type(of: error))"])
+            }
         }
     }
 }

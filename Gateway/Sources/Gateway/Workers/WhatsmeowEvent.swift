@@ -44,7 +44,7 @@ enum WhatsmeowEvent: String {
         case .clientOutdated: ended("worker outdated", final: true)
         case .connectFailure:
             .closed(DisconnectReason(code: data.reason, workersText: data.message), reconnects: false)
-        case .scannedWithoutMultidevice: .trouble(DisconnectReason(text: "scanned by a phone without multi-device"))
+        case .scannedWithoutMultidevice: .trouble(Fields.tooOld)
         }
     }
 }
@@ -67,6 +67,8 @@ private struct Fields: Decodable {
         case setting = "Action"
     }
 
+    static let tooOld = DisconnectReason(text: "scanned by a phone without multi-device")
+
     /// A `QRChannelItem`.
     var pairing: SessionReport? {
         switch event {
@@ -74,7 +76,8 @@ private struct Fields: Decodable {
         case "success": .opening
         case "timeout": ended("QR codes used up")
         case "err-client-outdated": ended("worker outdated")
-        case "err-scanned-without-multidevice": ended("scanned by a phone without multi-device")
+        // The codes go on.
+        case "err-scanned-without-multidevice": .trouble(Self.tooOld)
         case let event? where event.hasPrefix("err-"): ended(event)
         case _?: ended("pairing failed")
         case nil: nil

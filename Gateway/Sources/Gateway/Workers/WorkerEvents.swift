@@ -20,7 +20,7 @@ struct WorkerEvents: Sendable {
                 let updates = report.updates(for: session, at: event.date, willReconnect: event.willReconnect)
                 session = try await manager.updateSession(sessionID, updates)
             }
-            // An event that was refused is from an old worker, perhaps.
+            // A refused event doesn't count: it may come from a worker that was replaced.
             await leases.note(event.worker, spokeOf: sessionID)
             return event.report == nil ? nil : session
         }

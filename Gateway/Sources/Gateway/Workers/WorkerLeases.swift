@@ -38,6 +38,9 @@ actor WorkerLeases {
         owners[Array(sessionID.utf8)] = worker
     }
 
+    /// Forgets whose a session was that is deleted.
+    func forget(_ sessionID: String) { owners[Array(sessionID.utf8)] = nil }
+
     func openStream(of name: String) {
         let worker = workers[name, default: Worker()]
         worker.end?.cancel()
