@@ -334,6 +334,8 @@ def vanish():
     """A client whose network is cut: neither its end nor anything else arrives."""
     name, here, there = "gatewayvanish", "10.213.77.1", "10.213.77.2"
     run = lambda *words: subprocess.run(words, check=True, capture_output=True)
+    # What a run that was killed has left.
+    subprocess.run(["ip", "link", "del", "gwv0"], capture_output=True)
     subprocess.run(["ip", "netns", "del", name], capture_output=True)
     run("ip", "netns", "add", name)
     try:
