@@ -7,14 +7,16 @@ final class FileLock: Sendable {
     /// - Throws: ``ConfigurationError`` when another gateway has the lock, or it cannot be had.
     init(_ file: String) throws {
         let path = file + ".gateway-lock"
-        descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        let failure = errno
         guard descriptor >= 0 else {
-            throw ConfigurationError("\(path) cannot be opened: \(String(cString: strerror(errno))).")
+            throw ConfigurationError("\(path) cannot be opened: \(String(cString: strerror(failure))).")
         }
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             close(descriptor)
             throw ConfigurationError("Another gateway serves \(file): stop it first.")
         }
+        self.descriptor = descriptor
     }
 
     deinit { close(descriptor) }

@@ -114,15 +114,13 @@ struct Routes: Sendable {
         let id = try context.sessionID()
         let types = ["application/merge-patch+json", "application/json"]
         let updates = try await request.json(as: SessionUpdates.self, contentTypes: types)
-        return try .session(await events.turns.take(id) { try await manager.updateSession(id, updates) })
+        return try .session(await manager.updateSession(id, updates))
     }
 
     @Sendable private func delete(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let id = try context.sessionID()
-        try await events.turns.take(id) {
-            guard try await manager.deleteSession(id) else { throw Problem.sessionNotFound }
-            await events.leases.forget(id)
-        }
+        guard try await manager.deleteSession(id) else { throw Problem.sessionNotFound }
+        await events.leases.forget(id)
         return Response(status: .noContent)
     }
 
