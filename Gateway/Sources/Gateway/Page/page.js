@@ -334,6 +334,7 @@ function sizePicture() {
   $("picture").style.width = $("picture").style.height = `${(pixels * picture.modules) / devicePixelRatio}px`;
 }
 addEventListener("resize", sizePicture);
+isNarrow.addEventListener("change", draw);
 
 function dropPicture() {
   if (picture.url) URL.revokeObjectURL(picture.url);
