@@ -109,11 +109,8 @@ extension Problem: ResponseGenerator {
 
     func response(from request: Request, context: some RequestContext) throws -> Response {
         let details = Details(title: status.reasonPhrase, status: status.code, detail: detail, code: code)
-        var response = Response(
-            status: status,
-            headers: headers,
-            body: ResponseBody(byteBuffer: ByteBuffer(data: try JSONEncoder.gateway.encode(details)))
-        )
+        var response = try Response.json(details, status: status)
+        response.headers.append(contentsOf: headers)
         response.headers[.contentType] = "application/problem+json"
         return response
     }

@@ -1,5 +1,4 @@
 import CQREncode
-import Foundation
 
 /// A QR code as a picture.
 enum QRCode {

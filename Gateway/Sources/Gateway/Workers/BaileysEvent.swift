@@ -35,25 +35,22 @@ private struct Connection: Decodable {
 
     private var closed: SessionReport {
         guard let error = lastDisconnect?.error else {
-            return .closed(DisconnectReason(text: "closed by the worker"), reconnects: false)
+            return .ended("closed by the worker", final: false)
         }
         let message = error.output?.payload?.message ?? error.message
         guard let code = error.output?.statusCode else {
             return .closed(DisconnectReason(workersText: message), reconnects: true)
         }
-        func ended(_ text: String, final: Bool) -> SessionReport {
-            .closed(DisconnectReason(code: code, text: text), reconnects: false, final: final)
-        }
         // 402, 405, 406 and 409 come from WhatsApp and are not in Baileys' enum `DisconnectReason`.
         return switch code {
-        case 401: ended("logged out", final: false)
-        case 402: ended("temporarily banned", final: true)
-        case 403: ended("account locked", final: false)
-        case 405, 409: ended("worker outdated", final: true)
-        case 406: ended("banned", final: true)
-        case 408 where message == "QR refs attempts ended": ended("QR codes used up", final: true)
-        case 411: ended("multi-device mismatch", final: false)
-        case 440: ended("replaced by another process", final: true)
+        case 401: .ended("logged out", code: code, final: false)
+        case 402: .ended("temporarily banned", code: code)
+        case 403: .ended("account locked", code: code, final: false)
+        case 405, 409: .ended("worker outdated", code: code)
+        case 406: .ended("banned", code: code)
+        case 408 where message == "QR refs attempts ended": .ended("QR codes used up", code: code)
+        case 411: .ended("multi-device mismatch", code: code, final: false)
+        case 440: .ended("replaced by another process", code: code)
         default: .closed(DisconnectReason(code: code, workersText: message), reconnects: true)
         }
     }

@@ -16,6 +16,11 @@ enum SessionReport: Equatable, Sendable {
     /// A reason, while the status stays.
     case trouble(DisconnectReason)
 
+    /// A socket that closed for good, as far as the worker's library knows.
+    static func ended(_ text: String, code: Int? = nil, final: Bool = true) -> SessionReport {
+        .closed(DisconnectReason(code: code, workersText: text), reconnects: false, final: final)
+    }
+
     /// The update that the report asks for.
     ///
     /// - Parameters:

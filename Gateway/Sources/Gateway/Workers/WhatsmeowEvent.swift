@@ -25,10 +25,6 @@ enum WhatsmeowEvent: String {
     func report<Keys>(_ container: KeyedDecodingContainer<Keys>, _ key: Keys) throws -> SessionReport? {
         let data = try container.decodeIfPresent(Fields.self, forKey: key) ?? Fields()
 
-        func ended(_ text: String, code: Int? = nil, final: Bool) -> SessionReport {
-            .closed(DisconnectReason(code: code, text: text), reconnects: false, final: final)
-        }
-
         return switch self {
         case .qrChannelItem: data.pairing
         case .pairSuccess: data.account(opens: true)
@@ -38,10 +34,10 @@ enum WhatsmeowEvent: String {
         case .streamError:
             .closed(DisconnectReason(code: data.code?.number, text: "stream error"), reconnects: true)
         case .manualLoginReconnect: .opening
-        case .loggedOut: ended("logged out", code: data.reason, final: false)
-        case .streamReplaced: ended("replaced by another process", final: true)
-        case .temporaryBan: ended("temporarily banned", code: data.code?.number, final: true)
-        case .clientOutdated: ended("worker outdated", final: true)
+        case .loggedOut: .ended("logged out", code: data.reason, final: false)
+        case .streamReplaced: .ended("replaced by another process")
+        case .temporaryBan: .ended("temporarily banned", code: data.code?.number)
+        case .clientOutdated: .ended("worker outdated")
         case .connectFailure:
             .closed(DisconnectReason(code: data.reason, workersText: data.message), reconnects: false)
         case .scannedWithoutMultidevice: .trouble(Fields.tooOld)
@@ -74,18 +70,14 @@ private struct Fields: Decodable {
         switch event {
         case "code": code?.text.map(SessionReport.qrCode)
         case "success": .opening
-        case "timeout": ended("QR codes used up")
-        case "err-client-outdated": ended("worker outdated")
+        case "timeout": .ended("QR codes used up")
+        case "err-client-outdated": .ended("worker outdated")
         // The codes go on.
         case "err-scanned-without-multidevice": .trouble(Self.tooOld)
-        case let event? where event.hasPrefix("err-"): ended(event)
-        case _?: ended("pairing failed")
+        case let event? where event.hasPrefix("err-"): .ended(event)
+        case _?: .ended("pairing failed")
         case nil: nil
         }
-    }
-
-    private func ended(_ text: String) -> SessionReport {
-        .closed(DisconnectReason(workersText: text), reconnects: false, final: true)
     }
 
     func account(opens: Bool) -> SessionReport {

@@ -39,7 +39,7 @@ actor WorkerLeases {
     }
 
     /// Forgets whose a session was that is deleted.
-    func forget(_ sessionID: String) { owners[Array(sessionID.utf8)] = nil }
+    func forget(_ sessionID: String) { note(nil, spokeOf: sessionID) }
 
     func openStream(of name: String) {
         let worker = workers[name, default: Worker()]
