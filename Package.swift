@@ -13,9 +13,11 @@ let package = Package(
             name: "WhatsAppSessionsSQLite",
             providers: [.apt(["libsqlite3-dev"]), .yum(["sqlite-devel"]), .brew(["sqlite"])]
         ),
+        // The few system calls that Swift cannot make alike on Linux and macOS.
+        .target(name: "WhatsAppSessionsSystem"),
         .target(
             name: "WhatsAppSessions",
-            dependencies: ["WhatsAppSessionsSQLite"],
+            dependencies: ["WhatsAppSessionsSQLite", "WhatsAppSessionsSystem"],
             // The folder is a link to the top-level `migrations/`, where people look for the schema.
             resources: [.embedInCode("migrations")]
         ),

@@ -29,12 +29,12 @@ public final class SessionManager: Sendable {
     /// Opening it fails only without memory, or with an SQLite older than 3.37. Either ends the process.
     public static let shared = try! SessionManager()
 
-    let database: Database
+    let store: any SessionStore
     let feed: ChangeFeed
 
-    init(_ database: Database) {
-        self.database = database
-        feed = ChangeFeed(database)
+    init(_ store: any SessionStore) {
+        self.store = store
+        feed = ChangeFeed(store)
     }
 
     /// Opens the sessions in memory, new and empty, or in a file (<doc:Durability>).
@@ -45,7 +45,7 @@ public final class SessionManager: Sendable {
         self.init(try storage.open())
     }
 
-    deinit { try? database.close() }
+    deinit { try? store.close() }
 
     /// Creates a session that is ``Session/Status/initializing``.
     ///
@@ -54,27 +54,31 @@ public final class SessionManager: Sendable {
     /// - Throws: ``SessionAlreadyExistsError`` when the id is taken; the existing session is unchanged.
     @discardableResult
     public func createSession(_ sessionID: String? = nil) throws -> Session {
-        try change(Self.creation(of: sessionID))
+        let id = Self.id(sessionID)
+        guard let session = try write(.create(id: id, at: Date.millisecondsNow)).session else {
+            throw SessionAlreadyExistsError(sessionID: id)
+        }
+        return session
     }
 
     /// Returns the session with this id, or `nil`.
     public func getSession(_ sessionID: String) throws -> Session? {
-        try database.read { try SessionTable($0).session(sessionID) }
+        try store.read(.session(id: sessionID)).session
     }
 
     /// Returns all sessions in order of creation, as they were at one moment.
     public func getAllSessions() throws -> [Session] {
-        try database.read { try SessionTable($0).allSessions() }
+        try store.read(.list(nil)).sessions
     }
 
     /// Returns the sessions that have this status, in order of creation, as they were at one moment.
     public func getSessions(status: Session.Status) throws -> [Session] {
-        try database.read { try SessionTable($0).sessions(status) }
+        try store.read(.list(status)).sessions
     }
 
     /// Returns how many sessions have each status, also where there is none.
     public func countSessions() throws -> [Session.Status: Int] {
-        try database.read { try SessionTable($0).counts() }
+        try store.read(.counts).counts
     }
 
     /// Changes some fields of a session: all of them or, when this throws, none.
@@ -87,7 +91,10 @@ public final class SessionManager: Sendable {
     ///   ``InvalidSessionUpdateError`` when the update would break a rule, which the error names.
     @discardableResult
     public func updateSession(_ sessionID: String, _ updates: SessionUpdates) throws -> Session {
-        try change(Self.update(of: sessionID, updates))
+        guard let session = try write(Self.update(of: sessionID, updates)).session else {
+            throw SessionNotFoundError(sessionID: sessionID)
+        }
+        return session
     }
 
     /// Deletes a session.
@@ -95,12 +102,12 @@ public final class SessionManager: Sendable {
     /// - Returns: `false` when there was none.
     @discardableResult
     public func deleteSession(_ sessionID: String) throws -> Bool {
-        try change { try SessionTable($0).delete(sessionID) }
+        try write(.delete(id: sessionID)).deleted > 0
     }
 
     /// Returns whether there is a session with this id.
     public func sessionExists(_ sessionID: String) throws -> Bool {
-        try database.read { try SessionTable($0).exists(sessionID) }
+        try store.read(.exists(id: sessionID)).exists
     }
 
     /// Marks the sessions that a dead process left behind as disconnected, so that the host can connect them again.
@@ -116,7 +123,7 @@ public final class SessionManager: Sendable {
     ///   the exceptions in <doc:Durability>.
     @discardableResult
     public func recoverSessions() throws -> [Session] {
-        try Self.recovered(change { try SessionTable($0).disconnectAll() })
+        try Self.recovered(write(.recover(at: Date.millisecondsNow)))
     }
 
     /// Writes a consistent copy of the database to a new file, which a manager can open.
@@ -130,7 +137,7 @@ public final class SessionManager: Sendable {
     /// - Parameter path: Where to write the copy; an existing file is never overwritten.
     /// - Throws: ``DatabaseError`` when there is something at `path`, or the copy cannot be written; then nothing is left.
     public func backUp(to path: String) throws {
-        try database.copy(to: path)
+        try store.copy(to: path)
     }
 
     /// Finishes the waiting changes, erases dropped QR codes from the log, and closes the manager.
@@ -142,117 +149,47 @@ public final class SessionManager: Sendable {
     ///
     /// - Throws: ``DatabaseError`` when the file is no longer in its place. The manager is closed all the same.
     public func close() throws {
-        try database.close()
-        feed.noteChange()
-    }
-}
-
-/// The same methods for `async` code.
-extension SessionManager {
-    /// Creates a session without blocking; see the synchronous method.
-    @discardableResult
-    public func createSession(_ sessionID: String? = nil) async throws -> Session {
-        try await change(Self.creation(of: sessionID))
-    }
-
-    /// Returns the session with this id, or `nil`, without blocking.
-    public func getSession(_ sessionID: String) async throws -> Session? {
-        try await database.read { try SessionTable($0).session(sessionID) }
-    }
-
-    /// Returns all sessions in order of creation, without blocking.
-    public func getAllSessions() async throws -> [Session] {
-        try await database.read { try SessionTable($0).allSessions() }
-    }
-
-    /// Returns the sessions that have this status, without blocking.
-    public func getSessions(status: Session.Status) async throws -> [Session] {
-        try await database.read { try SessionTable($0).sessions(status) }
-    }
-
-    /// Returns how many sessions have each status, without blocking.
-    public func countSessions() async throws -> [Session.Status: Int] {
-        try await database.read { try SessionTable($0).counts() }
-    }
-
-    /// Changes some fields of a session without blocking; see the synchronous method.
-    @discardableResult
-    public func updateSession(_ sessionID: String, _ updates: SessionUpdates) async throws -> Session {
-        try await change(Self.update(of: sessionID, updates))
-    }
-
-    /// Deletes a session without blocking; `false` when there was none.
-    @discardableResult
-    public func deleteSession(_ sessionID: String) async throws -> Bool {
-        try await change { try SessionTable($0).delete(sessionID) }
-    }
-
-    /// Returns whether there is a session with this id, without blocking.
-    public func sessionExists(_ sessionID: String) async throws -> Bool {
-        try await database.read { try SessionTable($0).exists(sessionID) }
-    }
-
-    /// Marks the sessions that a dead process left behind, without blocking; see the synchronous method.
-    @discardableResult
-    public func recoverSessions() async throws -> [Session] {
-        try await Self.recovered(change { try SessionTable($0).disconnectAll() })
-    }
-
-    /// Writes a consistent copy of the database to a new file without blocking; see the synchronous method.
-    public func backUp(to path: String) async throws {
-        try await database.copy(to: path)
-    }
-
-    /// Closes the manager without blocking; see the synchronous method.
-    public func close() async throws {
-        try await database.close()
+        try store.close()
         feed.noteChange()
     }
 }
 
 // What both kinds of a method share.
 extension SessionManager {
-    private func change<Value: Sendable>(
-        _ body: @escaping @Sendable (Connection) throws -> Changed<Value>
-    ) throws -> Value {
-        let value = try database.change(body)
+    func write(_ write: SessionWrite) throws -> Written {
+        let written = try store.write(write)
         feed.noteChange()
-        return value
+        return written
     }
 
-    private func change<Value: Sendable>(
-        _ body: @escaping @Sendable (Connection) throws -> Changed<Value>
-    ) async throws -> Value {
-        let value = try await database.change(body)
+    func write(_ write: SessionWrite) async throws -> Written {
+        let written = try await store.write(write)
         feed.noteChange()
-        return value
+        return written
     }
 
-    private static func creation(of sessionID: String?) -> @Sendable (Connection) throws -> Changed<Session> {
-        let id = if let sessionID, !sessionID.isEmpty { sessionID } else { UUID().uuidString.lowercased() }
-        return { try SessionTable($0).insert(id, createdAt: Date.millisecondsNow) }
+    static func id(_ sessionID: String?) -> String {
+        if let sessionID, !sessionID.isEmpty { sessionID } else { UUID().uuidString.lowercased() }
     }
 
-    private static func update(
-        of sessionID: String,
-        _ updates: SessionUpdates
-    ) throws -> @Sendable (Connection) throws -> Changed<Session> {
+    static func update(of sessionID: String, _ updates: SessionUpdates) throws -> SessionWrite {
         let connectedAt = try updates.connectedAt.newValue.map { date in
             guard let milliseconds = date.milliseconds else {
                 throw InvalidSessionUpdateError(sessionID: sessionID, reason: .dateOutOfRange)
             }
             return milliseconds
         }
-        return { try SessionTable($0).update(sessionID, updates, connectedAt: connectedAt, now: Date.millisecondsNow) }
+        return .update(id: sessionID, updates, connectedAt: connectedAt, at: Date.millisecondsNow)
     }
 
-    private static func recovered(_ recovery: (sessions: [Session], damages: [String])) throws -> [Session] {
-        guard recovery.damages.isEmpty else {
+    static func recovered(_ written: Written) throws -> [Session] {
+        guard written.damages.isEmpty else {
+            let damages = written.damages.map(\.description).joined(separator: "; ")
             throw DatabaseError(
                 resultCode: .corrupt,
-                message: "all sessions were recovered except damaged ones: \(recovery.damages.joined(separator: "; "))"
+                message: "all sessions were recovered except damaged ones: \(damages)"
             )
         }
-        return recovery.sessions
+        return written.recovered
     }
 }

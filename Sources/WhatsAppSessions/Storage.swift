@@ -14,12 +14,8 @@ extension SessionManager {
         /// read them.
         public static func file(path: String) -> Storage { Storage(path: path) }
 
-        func open() throws -> Database {
-            if let path {
-                .file(try FileDatabase(path, schema: .sessions))
-            } else {
-                .memory(try MemoryDatabase(.sessions))
-            }
+        func open() throws -> any SessionStore {
+            if let path { try FileDatabase(path) } else { try MemoryDatabase() }
         }
     }
 }

@@ -16,7 +16,7 @@ import WhatsAppSessionsSQLite
         ("status = 'qr_waiting', qr_code = CAST(x'c0' AS TEXT)", "qr_code"),
         ("status_changed_at = 'noon'", "status_changed_at"), ("qr_code_received_at = 0.5", "qr_code_received_at"),
         ("disconnect_text = CAST(x'c0' AS TEXT)", "disconnect_text"),
-        ("disconnect_text = '', disconnect_code = 'x'", "disconnect_code"),
+        ("disconnect_text = '', disconnect_code = 'x'", "disconnect_code"), ("qr_code_number = 'x'", "qr_code_number"),
     ])
     func `a damaged row names its column and itself, and does not hide its neighbours`(
         damage: String,
@@ -28,12 +28,19 @@ import WhatsAppSessionsSQLite
         try removeTheRules()
         try manager.execute("UPDATE sessions SET \(damage) WHERE id = 'damaged'")
 
-        let error = try #require(throws: DatabaseError.self) { try manager.getAllSessions() }
-        #expect(error.message == "malformed \(column) in the row with the \(column == "id" ? "seq 2" : "id damaged")")
-        #expect(error.resultCode == .corrupt)
+        let snapshot = try manager.snapshot()
+        #expect(snapshot.sessions.map(\.id) == ["before", "after"])
+        #expect(try manager.getAllSessions() == snapshot.sessions)
+        #expect(try manager.getSessions(status: .initializing) == snapshot.sessions)
+        #expect(try manager.countSessions()[.initializing]! >= 2)
+        let damage = try #require(snapshot.damages.first)
+        #expect(snapshot.damages.count == 1 && damage.seq == 2)
+        #expect(damage.sessionID == (column == "id" ? nil : "damaged"))
+        #expect("\(damage)" == "malformed \(column) in the row with the \(column == "id" ? "seq 2" : "id damaged")")
         if column != "id" {
-            let again = #expect(throws: DatabaseError.self) { try manager.getSession("damaged") }
-            #expect(again?.message == error.message)
+            let error = #expect(throws: DatabaseError.self) { try manager.getSession("damaged") }
+            #expect(error?.message == "\(damage)")
+            #expect(error?.resultCode == .corrupt)
         }
         #expect(try manager.getSession("before")?.id == "before")
         #expect(try manager.getSession("after")?.id == "after")
@@ -86,7 +93,7 @@ import WhatsAppSessionsSQLite
 
     @Test func `a statement that SQLite cannot read is an error that shows it`() throws {
         let connection = try Connection.openInMemory()
-        let error = #expect(throws: DatabaseError.self) { _ = try connection.prepare("SELEC 1") }
+        let error = #expect(throws: DatabaseError.self) { _ = try connection.prepared("SELEC 1") }
         #expect(error?.description == #"SQLite error 1: near "SELEC": syntax error - while executing `SELEC 1`"#)
     }
 
@@ -98,7 +105,7 @@ import WhatsAppSessionsSQLite
             DROP TABLE sessions;
             CREATE TABLE sessions (
                 seq INTEGER PRIMARY KEY, id, status, phone_number, name, created_at, connected_at, qr_code,
-                status_changed_at, qr_code_received_at, disconnect_code, disconnect_text
+                status_changed_at, qr_code_received_at, disconnect_code, disconnect_text, qr_code_number
             );
             INSERT INTO sessions SELECT * FROM copy;
             """

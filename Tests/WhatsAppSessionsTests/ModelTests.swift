@@ -111,6 +111,8 @@ extension Change {
 private struct Model {
     // Keyed by bytes, since Swift calls some ids equal that are not.
     private var rows: [[UInt8]: Session] = [:]
+    /// Which code of its pairing each session has, or had before it was cleared.
+    private var codeNumbers: [[UInt8]: Int] = [:]
     private var order: [[UInt8]] = []
     private(set) var changes: [Change] = []
 
@@ -131,6 +133,7 @@ private struct Model {
     }
 
     mutating func delete(_ id: String) -> Bool {
+        codeNumbers[Array(id.utf8)] = nil
         order.removeAll { $0 == Array(id.utf8) }
         guard let old = rows.removeValue(forKey: Array(id.utf8)) else { return false }
         changes.append(Change(id: Array(id.utf8), kind: .deleted, previousStatus: old.status))
@@ -166,6 +169,9 @@ private struct Model {
             #expect(throws: InvalidSessionUpdateError.self, "step \(step)") { try result.get() }
             return
         }
+        let key = Array(id.utf8)
+        if status != .qrWaiting { codeNumbers[key] = nil }
+        if let qrCode, qrCode != old.qrCode { codeNumbers[key, default: 0] += 1 }
         let new = Session(
             id: old.id,
             status: status,
@@ -177,7 +183,10 @@ private struct Model {
             statusChangedAt: status == old.status ? old.statusChangedAt : answer?.statusChangedAt,
             qrCodeReceivedAt: qrCode == nil
                 ? nil : qrCode == old.qrCode ? old.qrCodeReceivedAt : answer?.qrCodeReceivedAt ?? .distantPast,
-            disconnectReason: reason
+            disconnectReason: reason,
+            qrCodeExpiresAt: qrCode == nil
+                ? nil
+                : (answer?.qrCodeReceivedAt ?? .distantPast).addingTimeInterval(codeNumbers[key] == 1 ? 60 : 20)
         )
         #expect(answer == new, "step \(step): \(result)")
         var stamps: [Date?] = []

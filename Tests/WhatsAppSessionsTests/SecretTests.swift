@@ -75,7 +75,9 @@ import Testing
             try manager.updateSession(id, SessionUpdates(status: .qrWaiting, name: .set(code), qrCode: .set(code)))
         }
         #expect(error.sql?.hasPrefix("UPDATE sessions") == true)
-        #expect(error.description == "SQLite error 1: integer overflow - while executing `\(error.sql ?? "")`")
+        // In one line, for a log.
+        #expect(error.description.hasPrefix("SQLite error 1: integer overflow - while executing `UPDATE sessions SET "))
+        #expect(error.description.hasSuffix("WHERE seq = :seq`") && !error.description.contains("\n"))
         #expect(error.localizedDescription == error.description)
         #expect(!everyPrint(of: error).contains("SECRET"))
         #expect(!everyPrint(of: error).contains(id))

@@ -9,7 +9,11 @@ import Testing
 
     /// Has the table update a session at a moment of the test's choice.
     private func update(_ updates: SessionUpdates, at now: Int64) throws -> Session {
-        try manager.withConnection { try SessionTable($0).update("support", updates, connectedAt: nil, now: now).value }
+        try #require(
+            manager.withConnection {
+                try SQLiteSessions($0).make(.update(id: "support", updates, connectedAt: nil, at: now)).session
+            }
+        )
     }
 
     private func time(_ milliseconds: Int64) -> Date { Date(milliseconds: milliseconds) }

@@ -1,14 +1,18 @@
 import Foundation
+import Testing
 import WhatsAppSessionsSQLite
 
 @testable import WhatsAppSessions
 
 // What someone with a database shell could do, on the connection that changes.
 extension SessionManager {
+    /// The store without what a test put around it.
+    var engine: any SessionStore { (store as? SpyStore)?.store ?? store }
+
     func withConnection<Value: Sendable>(_ body: (Connection) throws -> Value) throws -> Value {
-        switch database {
-        case .memory(let memory): try memory.use(body)
-        case .file(let file): try file.writer.withLock { try body($0!.connection) }
+        switch engine {
+        case let file as FileDatabase: try file.commits.alone { try body($0!.connection.connection) }
+        default: try (engine as! MemoryDatabase).use(body)
         }
     }
 
@@ -40,14 +44,14 @@ extension Session {
 
 extension Connection {
     func query(_ sql: String) throws -> String? {
-        try prepare("SELECT CAST((\(sql)) AS TEXT)").first { try $0.textIfPresent(0) } ?? nil
+        try rows(of: "SELECT CAST((\(sql)) AS TEXT)") { try $0.textIfPresent(0) }.first ?? nil
     }
 
     /// The value of a pragma.
     func pragma(_ name: String) throws -> String {
-        try prepare("PRAGMA \(name)").first { row in
+        try rows(of: "PRAGMA \(name)") { row in
             try (try? row.text(0)) ?? String(row.integer(0))
-        } ?? ""
+        }.first ?? ""
     }
 
     /// Opens a file as another program would, without any of this library's settings.
@@ -86,6 +90,100 @@ final class CommitHook: Sendable {
     }
 }
 
+/// What a manager keeps its sessions in. A suite that takes one runs with each, and each must pass it.
+enum Engine: String, CaseIterable {
+    case memory, file
+
+    /// A new manager.
+    func open() throws -> SessionManager { try watched().manager }
+
+    /// A new manager, and what it asks of its store.
+    func watched() throws -> (manager: SessionManager, store: SpyStore) {
+        let store: SpyStore
+        switch self {
+        case .memory: store = SpyStore(try MemoryDatabase())
+        case .file:
+            let folder = TemporaryFolder()
+            store = SpyStore(try FileDatabase(folder.file), in: folder)
+        }
+        return (SessionManager(store), store)
+    }
+}
+
+/// Counts what a manager asks of its store.
+final class SpyStore: SessionStore {
+    struct Counts {
+        /// Reads of changes, and those among them that found none.
+        var changes = 0, emptyChanges = 0
+        /// Looks for changes by other processes.
+        var looks = 0
+    }
+
+    let store: any SessionStore
+    let folder: TemporaryFolder?
+    private let state = Lock(Counts())
+
+    init(_ store: any SessionStore, in folder: TemporaryFolder? = nil) {
+        self.store = store
+        self.folder = folder
+    }
+
+    var counts: Counts { state.withLock { $0 } }
+    var isShared: Bool { store.isShared }
+
+    func read(_ read: SessionRead) throws -> Found { try note(read, store.read(read)) }
+    func read(_ read: SessionRead) async throws -> Found { try await note(read, store.read(read)) }
+    func write(_ write: SessionWrite) throws -> Written { try store.write(write) }
+    func write(_ write: SessionWrite) async throws -> Written { try await store.write(write) }
+    func copy(to path: String) throws { try store.copy(to: path) }
+    func copy(to path: String) async throws { try await store.copy(to: path) }
+    func close() throws { try store.close() }
+    func close() async throws { try await store.close() }
+
+    private func note(_ read: SessionRead, _ found: Found) -> Found {
+        state.withLock { counts in
+            switch read {
+            case .changes:
+                counts.changes += 1
+                if found.changes.isEmpty { counts.emptyChanges += 1 }
+            case .newestPlace: counts.looks += 1
+            default: break
+            }
+        }
+        return found
+    }
+}
+
+extension Statement {
+    /// What every row has.
+    func all<Value>(bind: (Parameters) throws -> Void = { _ in }, read: (Row) throws -> Value) throws -> [Value] {
+        var values: [Value] = []
+        try eachRow(bind: bind) { try values.append(read($0)) }
+        return values
+    }
+}
+
+extension SharedCommits {
+    /// Runs `body` while no write is committed, on another thread, and goes on when it has begun.
+    func hold(_ body: @escaping @Sendable () -> Void) async {
+        await withCheckedContinuation { continuation in
+            Thread {
+                self.alone { _ in
+                    continuation.resume()
+                    body()
+                }
+            }.start()
+        }
+    }
+
+    /// Holds the writes back until so many wait, and `isReady` says so.
+    func hold(until count: Int, and isReady: @escaping @Sendable () -> Bool = { true }) async {
+        await hold {
+            while self.waiting < count || !isReady() { usleep(1000) }
+        }
+    }
+}
+
 /// A folder that goes with the test.
 final class TemporaryFolder: Sendable {
     let path: String
@@ -104,7 +202,7 @@ final class TemporaryFolder: Sendable {
 
     /// A manager on the file that waits for locks this long.
     func open(patience: Duration) throws -> SessionManager {
-        SessionManager(.file(try FileDatabase(file, schema: .sessions, patience: patience)))
+        SessionManager(try FileDatabase(file, patience: patience))
     }
 
     var names: [String] { get throws { try FileManager.default.contentsOfDirectory(atPath: path).sorted() } }

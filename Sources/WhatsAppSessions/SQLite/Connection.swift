@@ -7,7 +7,7 @@ final class Connection {
     private let owner = Fork.Owner()
     // Unchecked because the lock around the connection excludes other accesses, and the check would cost a twentieth of a read.
     @exclusivity(unchecked)
-    private var statements: [(sql: UnsafePointer<UInt8>, statement: Statement)] = []
+    private var statements: [(file: UnsafePointer<UInt8>, line: Int, statement: Statement)] = []
 
     private init(handle: OpaquePointer) {
         self.handle = handle
@@ -33,36 +33,50 @@ final class Connection {
         let connection = Connection(handle: handle)
         try connection.check(code)
         // Prepared now, because a transaction must end even when there is no memory left to prepare anything.
-        _ = try connection.prepared("ROLLBACK")
+        _ = try connection.rollback
         return connection
     }
 
     deinit {
         // In a forked child the file is the parent's, and closing it here could delete the parent's log.
         guard owner.isThisProcess else { return }
-        while let statement = sqlite3_next_stmt(handle, nil) { sqlite3_finalize(statement) }
+        // Not all that `sqlite3_next_stmt` returns: those of FTS5 or R-tree belong to them, and end with the connection.
+        for (_, _, statement) in statements { statement.finalize() }
         sqlite3_close_v2(handle)
     }
 
-    /// A statement that is prepared at its first use and kept.
+    /// The statement of a place in the source, which is prepared at its first use and kept.
     ///
-    /// It is found by the address of its literal: comparing the text would take longer than running it.
-    func prepared(_ sql: StaticString) throws -> Statement {
-        let address = sql.utf8Start
-        if let entry = statements.first(where: { $0.sql == address }) { return entry.statement }
-        let statement = try prepare(sql.description)
-        statements.append((address, statement))
+    /// It is known by its place, because comparing the SQL would take longer than running it. So a place has one SQL.
+    func prepared(
+        _ sql: @autoclosure () -> String,
+        file: StaticString = #fileID,
+        line: Int = #line
+    ) throws -> Statement {
+        let start = file.utf8Start
+        if let known = statements.first(where: { $0.line == line && $0.file == start }) { return known.statement }
+        let statement = try prepare(sql())
+        statements.append((start, line, statement))
         return statement
     }
 
-    /// Compiles a statement, which lives as long as the connection.
+    /// Compiles a statement.
     ///
     /// The corresponding C function is `sqlite3_prepare_v3`.
-    func prepare(_ sql: String) throws -> Statement {
+    private func prepare(_ sql: String) throws -> Statement {
         var statement: OpaquePointer?
         try check(sqlite3_prepare_v3(handle, sql, -1, UInt32(SQLITE_PREPARE_PERSISTENT), &statement, nil), sql: sql)
         guard let statement else { throw DatabaseError(resultCode: .error, message: "there is no statement", sql: sql) }
         return Statement(handle: statement)
+    }
+
+    /// Prepares a statement for this once, and reads every row.
+    func rows<Value>(of sql: String, read: (Row) throws -> Value) throws -> [Value] {
+        let statement = try prepare(sql)
+        defer { statement.finalize() }
+        var values: [Value] = []
+        try statement.eachRow { values.append(try read($0)) }
+        return values
     }
 
     /// Runs a script of statements without parameters, ignoring their rows.
@@ -88,7 +102,16 @@ extension Connection {
 
     /// Ends a transaction, if there is one, as if it had never begun. After some errors SQLite has done so itself.
     func rollBack() throws {
-        if isInTransaction { try prepared("ROLLBACK").execute() }
+        if isInTransaction { try rollback.execute() }
+    }
+
+    fileprivate var rollback: Statement { get throws { try prepared("ROLLBACK") } }
+
+    /// Runs `body` with all its reads at one moment.
+    func readTransaction<Value>(_ body: () throws -> Value) throws -> Value {
+        try prepared("BEGIN").execute()
+        defer { try? rollBack() }
+        return try body()
     }
 
     /// Runs `body` in one transaction: all of it happens, or nothing.

@@ -1,33 +1,126 @@
 /// A database in memory: one connection, which callers use in turns.
-final class MemoryDatabase: Sendable {
-    private let owner = Fork.Owner()
-    private let schema: Schema
-    private let connection: Lock<Connection?>
+final class MemoryDatabase: SessionStore {
+    private struct State {
+        /// `nil` once it was closed.
+        var connection: Connection?
+        /// Whether a list or a copy is made, piece by piece: reads go on between two pieces, and writes wait for the last one.
+        var isListing = false
+        /// Writes that wait for the end of a list, and go before the next one.
+        var waitingWrites = 0
 
-    init(_ schema: Schema) throws {
-        let connection = try Connection.openInMemory()
-        try connection.migrate(to: schema)
-        self.schema = schema
-        self.connection = Lock(connection)
+        var mayList: Bool { !isListing && waitingWrites == 0 }
+        var mayWrite: Bool { !isListing }
     }
 
-    func use<Value: Sendable>(_ body: (Connection) throws -> Value) throws -> Value {
-        try owner.requireThisProcess()
-        return try connection.withLock { connection in
-            guard let connection else { throw DatabaseError.closed }
-            // Ends a transaction whose own rollback ran out of memory.
-            try connection.rollBack()
-            return try body(connection)
+    /// A list of so many sessions keeps other reads waiting for less than a millisecond.
+    private static let piece: Int64 = 256
+
+    private let openDatabase: Fork.OpenDatabase
+    private let owner = Fork.Owner()
+    private let state: Lock<State>
+    private let copying = Threads(limit: 1)
+
+    init() throws {
+        openDatabase = try Fork.OpenDatabase()
+        let connection = try Connection.openInMemory()
+        try connection.migrate(to: .sessions)
+        state = Lock(State(connection: connection))
+    }
+
+    /// Nobody else can see it.
+    var isShared: Bool { false }
+
+    // MARK: Reads
+
+    func read(_ read: SessionRead) throws -> Found { try find(read) }
+
+    func read(_ read: SessionRead) async throws -> Found { try find(read) }
+
+    private func find(_ read: SessionRead) throws -> Found {
+        switch read {
+        case .list(let status): try list(status, withPlace: false)
+        case .snapshot: try list(nil, withPlace: true)
+        default: try use { try SQLiteSessions($0).find(read) }
         }
     }
 
-    /// Copies the database to a file; other calls wait.
-    func copy(to copy: FileCopy) throws {
-        try use { connection in try copy.create { try connection.copy(to: $0, renewing: schema) } }
+    private func list(_ status: Session.Status?, withPlace: Bool) throws -> Found {
+        try inPieces {
+            var found = Found(place: withPlace ? try use { try SQLiteSessions($0).newestPlace() } : nil)
+            var last: Int64? = .min
+            while let seq = last {
+                last = try use { try SQLiteSessions($0).list(status, after: seq, limit: Self.piece, into: &found) }
+            }
+            return found
+        }
     }
 
-    func close() throws {
+    /// Runs `body` while nothing changes.
+    private func inPieces<Value>(_ body: () throws -> Value) throws -> Value {
         try owner.requireThisProcess()
-        connection.withLock { $0 = nil }
+        state.withLock(when: \.mayList) { $0.isListing = true }
+        defer { state.withLock { $0.isListing = false } }
+        return try body()
+    }
+
+    // MARK: Writes
+
+    func write(_ write: SessionWrite) throws -> Written { try make(write) }
+
+    func write(_ write: SessionWrite) async throws -> Written { try make(write) }
+
+    private func make(_ write: SessionWrite) throws -> Written {
+        try owner.requireThisProcess()
+        return try state.withLock { state -> Written? in
+            guard state.isListing else { return try make(write, &state) }
+            state.waitingWrites += 1
+            return nil
+        }
+            ?? state.withLock(when: \.mayWrite) { state in
+                state.waitingWrites -= 1
+                return try make(write, &state)
+            }
+    }
+
+    private func make(_ write: SessionWrite, _ state: inout State) throws -> Written {
+        try SQLiteSessions(connection(in: state)).make(write)
+    }
+
+    // MARK: The connection
+
+    /// Runs `body` beside lists and copies.
+    func use<Value: Sendable>(_ body: (Connection) throws -> Value) throws -> Value {
+        try owner.requireThisProcess()
+        return try state.withLock { try body(connection(in: $0)) }
+    }
+
+    private func connection(in state: State) throws -> Connection {
+        guard let connection = state.connection else { throw DatabaseError.closed }
+        // Ends a transaction whose own rollback ran out of memory.
+        try connection.rollBack()
+        return connection
+    }
+
+    /// Copies the pages piece by piece, and writes them out when nobody waits any more.
+    func copy(to path: String) throws {
+        let backup = try Backup(to: path)
+        let copy = try PageCopy()
+        try inPieces {
+            while try use({ try copy.addPages(of: $0, atMost: 1000) }) {}
+        }
+        try backup.create { try copy.write(to: $0) }
+    }
+
+    func copy(to path: String) async throws {
+        try await copying.run { try self.copy(to: path) }
+    }
+
+    func close() throws { try end() }
+
+    func close() async throws { try end() }
+
+    private func end() throws {
+        try owner.requireThisProcess()
+        state.withLock(when: \.mayWrite) { $0.connection = nil }
     }
 }

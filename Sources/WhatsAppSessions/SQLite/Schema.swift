@@ -1,3 +1,4 @@
+import Foundation
 import WhatsAppSessionsSQLite
 
 /// What a database must look like.
@@ -6,8 +7,35 @@ struct Schema {
     let applicationID: Int32
     /// SQL scripts in the order in which they were written. A released script never changes; new ones go at the end.
     let migrations: [[UInt8]]
+    /// SQL for after the last script. In it `?1` is the schema version before the scripts ran.
+    var adoption = ""
     /// SQL that gives a copy an identity of its own.
     var renewal = ""
+
+    /// The schema of the sessions: one script for each file in `migrations/`.
+    static let sessions = Schema(
+        applicationID: 0x5753_6573,  // "WSes"
+        migrations: [
+            PackageResources._001_create_sessions_sql,
+            PackageResources._002_session_overview_sql,
+            PackageResources._003_session_changes_sql,
+            PackageResources._004_qr_code_numbers_sql,
+            PackageResources._005_cheaper_journal_sql,
+            PackageResources._006_history_of_one_file_sql,
+        ],
+        // The scripts changed the schema, and the history stays, unless it was another database's before.
+        adoption: """
+            UPDATE journal
+            SET history = iif(coalesce(schema_version, ?1) = ?1, history, random() & 0x7fffffffffffffff),
+                schema_version = (SELECT schema_version FROM pragma_schema_version)
+            """,
+        // A cursor into the journal of one database must not be taken for a place in the other's.
+        renewal: """
+            UPDATE journal
+            SET history = random() & 0x7fffffffffffffff,
+                schema_version = (SELECT schema_version FROM pragma_schema_version)
+            """
+    )
 }
 
 extension Connection {
@@ -18,11 +46,25 @@ extension Connection {
         try transaction {
             let version = try version(of: schema)
             guard version < schema.migrations.count else { return }
-            for migration in schema.migrations.dropFirst(version) {
-                try execute(String(decoding: migration, as: UTF8.self))
+            let schemaVersion = try rows(of: "PRAGMA schema_version") { try $0.integer(0) }.first
+            for (number, migration) in schema.migrations.enumerated().dropFirst(version) {
+                do {
+                    try execute(String(decoding: migration, as: UTF8.self))
+                } catch let error as DatabaseError where error.resultCode == .error {
+                    // Not with its SQL, which is the whole script.
+                    throw DatabaseError(
+                        resultCode: .corrupt,
+                        message: """
+                            migration \(number + 1) does not fit this database, which says that it has had \(version) \
+                            (PRAGMA user_version): \(error.message)
+                            """
+                    )
+                }
             }
             try execute("PRAGMA application_id = \(schema.applicationID)")
             try execute("PRAGMA user_version = \(schema.migrations.count)")
+            guard !schema.adoption.isEmpty else { return }
+            try prepared(schema.adoption).execute { try $0.bind(schemaVersion, to: "?1") }
         }
     }
 
@@ -57,8 +99,8 @@ extension Connection {
         return Int(identity.version)
     }
 
-    /// Checks that every table, trigger and view is still exactly as the scripts of this version define it. Tools that rebuild
-    /// a table drop its constraints and triggers, and the rules with them.
+    /// Checks that every table, trigger and view is still as the scripts of this version define it, apart from columns that
+    /// were added. Tools that rebuild a table drop its constraints and triggers, and the rules with them.
     func requireObjects(of schema: Schema, version: Int) throws {
         let original = try Connection.openInMemory()
         for migration in schema.migrations.prefix(version) {
@@ -66,9 +108,16 @@ extension Connection {
         }
         let (expected, found) = (try original.objects(), try objects())
         for (name, sql) in expected.sorted(by: { $0.key < $1.key }) where found[name] != sql {
+            // A released script is run once, so only a table's columns can have been added by somebody.
+            if let found = found[name], try original.columns(of: name, asIn: found) == sql { continue }
             throw DatabaseError(
                 resultCode: .corrupt,
-                message: """
+                message: found[name] == nil && version < schema.migrations.count
+                    ? """
+                    the \(name) is missing, although the database says that it has had \(version) migrations \
+                    (PRAGMA user_version): set that back, or restore a backup
+                    """
+                    : """
                     another program changed or removed the \(name), and the rules that came with it: \
                     restore a backup, or copy the rows to a new file
                     """
@@ -76,9 +125,32 @@ extension Connection {
         }
     }
 
+    /// The SQL of a table of another database, without the columns that the table of the same name has not here; `nil` if
+    /// something depends on those.
+    private func columns(of name: String, asIn sql: String) throws -> String? {
+        guard name.hasPrefix("table ") else { return nil }
+        let name = String(name.dropFirst("table ".count))
+        func columns(_ connection: Connection) throws -> [String] {
+            try connection.rows(of: "SELECT name FROM pragma_table_info('\(name)')") { try $0.text(0) }
+        }
+        let copy = try Connection.openInMemory()
+        do {
+            try copy.execute(sql)
+            let known = try columns(self)
+            for column in try columns(copy) where !known.contains(column) {
+                let quoted = column.replacingOccurrences(of: "\"", with: "\"\"")
+                try copy.execute("ALTER TABLE \(name) DROP COLUMN \"\(quoted)\"")
+            }
+        } catch let error as DatabaseError where error.resultCode == .error {
+            return nil
+        }
+        return try copy.objects()["table \(name)"]
+    }
+
     private func objects() throws -> [String: String] {
-        try prepared("SELECT type || ' ' || name, sql FROM sqlite_schema WHERE sql IS NOT NULL")
-            .all { try ($0.text(0), $0.text(1)) }
-            .reduce(into: [:]) { $0[$1.0] = $1.1 }
+        let rows = try rows(of: "SELECT type || ' ' || name, sql FROM sqlite_schema WHERE sql IS NOT NULL") {
+            try ($0.text(0), $0.text(1))
+        }
+        return Dictionary(uniqueKeysWithValues: rows)
     }
 }

@@ -11,20 +11,31 @@ struct Statement {
         self.handle = handle
     }
 
-    /// Runs a statement that has no rows.
+    /// Ends the statement, which must not be used any more.
+    ///
+    /// The corresponding C function is `sqlite3_finalize`.
+    func finalize() { sqlite3_finalize(handle) }
+
+    /// Runs a statement to its end; rows are ignored.
     ///
     /// - Parameter key: The text of the first parameter, if any; SQLite reads it in place instead of copying it.
     func execute(_ key: String? = nil, bind: (Parameters) throws -> Void = { _ in }) throws {
-        try run(key, bind) { _ = try step() }
+        try run(key, bind) { _ in true }
     }
 
     /// Runs the statement up to its first row, and reads that; `nil` when there is none.
+    @inline(__always)
     func first<Value>(
         _ key: String? = nil,
         bind: (Parameters) throws -> Void = { _ in },
         read: (Row) throws -> Value
     ) throws -> Value? {
-        try run(key, bind) { try step() ? read(Row(handle: handle)) : nil }
+        var value: Value?
+        try run(key, bind) { row in
+            value = try read(row)
+            return false
+        }
+        return value
     }
 
     /// Runs a statement that has one row whatever the database holds, and reads it.
@@ -36,47 +47,58 @@ struct Statement {
     }
 
     /// Runs the statement to its end, and reads every row.
-    func all<Value>(
+    func eachRow(
         bind: (Parameters) throws -> Void = { _ in },
-        read: (Row) throws -> Value
-    ) throws -> [Value] {
-        try run(nil, bind) {
-            var values: [Value] = []
-            while try step() { try values.append(read(Row(handle: handle))) }
-            return values
+        read: (Row) throws -> Void
+    ) throws {
+        try run(nil, bind) { row in
+            try read(row)
+            return true
         }
     }
 
+    /// Runs the statement, and reads rows as long as `read` returns `true`.
+    func prefix(
+        bind: (Parameters) throws -> Void = { _ in },
+        while read: (Row) throws -> Bool
+    ) throws {
+        try run(nil, bind, read)
+    }
+
+    /// Binds, steps, reads and resets.
+    ///
+    /// - Parameter read: Reads a row, and says whether to go on.
+    ///
+    /// The corresponding C function is `sqlite3_step`.
     @inline(__always)
-    private func run<Value>(
+    private func run(
         _ key: String?,
         _ bind: (Parameters) throws -> Void,
-        _ body: () throws -> Value
-    ) throws -> Value {
+        _ read: (Row) throws -> Bool
+    ) throws {
         defer {
             sqlite3_reset(handle)
             sqlite3_clear_bindings(handle)
         }
+        func step() throws {
+            while true {
+                switch sqlite3_step(handle) {
+                case SQLITE_ROW:
+                    guard try read(Row(handle: handle)) else { return }
+                case SQLITE_DONE: return
+                case let code: throw DatabaseError(code, statement: handle)
+                }
+            }
+        }
         let parameters = Parameters(handle: handle)
         guard var key else {
             try bind(parameters)
-            return try body()
+            return try step()
         }
-        return try key.withUTF8 { bytes in
+        try key.withUTF8 { bytes in
             try parameters.bind(bytes, at: 1, nil)
             try bind(parameters)
-            return try body()
-        }
-    }
-
-    /// Goes to the next row; `false` when there is none left.
-    ///
-    /// The corresponding C function is `sqlite3_step`.
-    private func step() throws -> Bool {
-        switch sqlite3_step(handle) {
-        case SQLITE_ROW: return true
-        case SQLITE_DONE: return false
-        case let code: throw DatabaseError(code, statement: handle)
+            try step()
         }
     }
 }
@@ -110,6 +132,8 @@ struct Parameters {
 
     /// Binds columns of another statement's row to as many parameters, from the first on. SQLite numbers parameters as it
     /// meets them. Looking each up by its name would take a twentieth of an update.
+    ///
+    /// A row's values are unprotected, which is safe to bind: <https://sqlite.org/c3ref/value.html>.
     func bind(_ columns: Range<Int32>, of row: Row) throws {
         for (index, column) in zip(Int32(1)..., columns) { try bind(column, of: row, at: index) }
     }

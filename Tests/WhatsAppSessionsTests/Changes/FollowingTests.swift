@@ -7,21 +7,17 @@ import Testing
 @Suite(.timeLimit(.minutes(5))) struct FollowingTests {
     let folder = TemporaryFolder()
 
-    /// A manager in memory, or in the test's file.
-    func manager(inFile: Bool) throws -> SessionManager { inFile ? try folder.open() : try SessionManager() }
-
     // MARK: changes(after:)
 
-    @Test(arguments: [false, true])
-    func `a follower gets what was there before, and what comes while it waits`(inFile: Bool) async throws {
-        let manager = try manager(inFile: inFile)
+    @Test(arguments: Engine.allCases)
+    func `a follower gets what was there before, and what comes while it waits`(engine: Engine) async throws {
+        let (manager, _) = try engine.watched()
         let start = try await manager.snapshot().cursor
         try await manager.createSession("before")
         var changes = manager.changes(after: start).makeAsyncIterator()
         #expect(try await changes.next()?.sessionID == "before")
-        for number in 0..<(inFile ? 40 : 4000) {
+        for number in 0..<(engine == .file ? 40 : 4000) {
             let next = Task { [changes] in try await follow(changes) }
-            if number % 20 == 0 { try await untilSomebodyWaits(manager) }
             // At any moment of its read and its wait.
             let moment = ContinuousClock.now + .microseconds(.random(in: 0..<50))
             while .now < moment {}
@@ -45,15 +41,16 @@ import Testing
         return try await changes.next()
     }
 
-    private func untilSomebodyWaits(_ manager: SessionManager, _ count: Int = 1) async throws {
-        try await until { manager.feed.waiting >= count }
+    /// Waits until so many followers have found nothing more to read, and wait or are about to.
+    private func untilAllIsRead(_ store: SpyStore, by count: Int = 1) async throws {
+        try await until { store.counts.emptyChanges >= count }
     }
 
-    @Test(arguments: [false, true])
-    func `many followers beside many writers each get every change once and in order`(inFile: Bool) async throws {
-        let manager = try manager(inFile: inFile)
+    @Test(arguments: Engine.allCases)
+    func `many followers beside many writers each get every change once and in order`(engine: Engine) async throws {
+        let (manager, _) = try engine.watched()
         let start = try await manager.snapshot().cursor
-        let (writers, changes) = (4, inFile ? 50 : 500)
+        let (writers, changes) = (4, engine == .file ? 50 : 500)
         try await withThrowingTaskGroup { group in
             for _ in 0..<8 {
                 group.addTask {
@@ -75,7 +72,7 @@ import Testing
     }
 
     @Test func `those who wait at places that are more than a page apart all get what comes`() async throws {
-        let manager = try SessionManager()
+        let (manager, store) = try Engine.memory.watched()
         let start = try await manager.snapshot().cursor
         let behind = Task {
             var numbers: [Int64] = []
@@ -85,7 +82,7 @@ import Testing
             }
             return numbers
         }
-        try await untilSomebodyWaits(manager)
+        try await untilAllIsRead(store)
         try manager.execute(
             """
             WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 600)
@@ -94,7 +91,7 @@ import Testing
         )
         let newest = try await manager.snapshot().cursor
         let ahead = Task { try await next(manager, after: newest) }
-        try await untilSomebodyWaits(manager, 2)
+        try await untilAllIsRead(store, by: 2)
         try await manager.createSession("last")
         #expect(try await ahead.value?.sessionID == "last")
         #expect(try await behind.value == Array(1...601))
@@ -105,7 +102,7 @@ import Testing
         let history = try await manager.snapshot().cursor.history
         for number in 1...4 { try await manager.createSession("\(number)") }
         let start = ChangeCursor(history: history, number: 2)
-        let page = ChangePage(start: start, changes: try await manager.getChanges(after: start))
+        let page = ChangePage(start: start, changes: try await manager.getChanges(after: start), hasMore: false)
         func ids(after number: Int64, _ history: Int64) -> [String]? {
             page.changes(after: ChangeCursor(history: history, number: number))?.map(\.sessionID)
         }
@@ -118,19 +115,21 @@ import Testing
         #expect(ids(after: 3, history ^ 1) == nil)
     }
 
-    @Test func `a damaged change ends those who come to it, and holds up nobody else`() async throws {
-        let manager = try SessionManager()
+    @Test func `a damaged change is an expired cursor for the followers that come to it, and holds up no other`()
+        async throws
+    {
+        let (manager, store) = try Engine.memory.watched()
         let start = try await manager.snapshot().cursor
         let behind = Task {
             var ids: [String] = []
             do {
                 for try await change in manager.changes(after: start) { ids.append(change.sessionID) }
-            } catch let error as DatabaseError {
-                ids.append(error.message)
+            } catch let error as ChangeCursorExpiredError {
+                ids += [error.damage ?? "", "expired"]
             }
             return ids
         }
-        try await untilSomebodyWaits(manager)
+        try await untilAllIsRead(store)
         try manager.execute(
             """
             INSERT INTO sessions (id, created_at) VALUES ('good', 0), ('bad', 0), ('beyond', 0);
@@ -140,53 +139,91 @@ import Testing
         )
         let newest = try await manager.snapshot().cursor
         let ahead = Task { try await next(manager, after: newest) }
-        try await untilSomebodyWaits(manager, 2)
+        try await untilAllIsRead(store, by: 2)
         try await manager.createSession("last")
         #expect(try await ahead.value?.sessionID == "last")
-        #expect(try await behind.value == ["good", "malformed status in the change with the number 2"])
+        #expect(try await behind.value == ["good", "malformed status in the change with the number 2", "expired"])
     }
 
     @Test func `what another process changes is noticed, also by a thousand who wait`() async throws {
-        let manager = try folder.open()
+        let (manager, store) = try Engine.file.watched()
         let start = try await manager.snapshot().cursor
-        let shell = try Connection.shell(folder.file)
+        let shell = try Connection.shell(store.folder!.file)
         try await withThrowingTaskGroup { group in
             for _ in 0..<1000 {
                 group.addTask { try await next(manager, after: start) }
             }
-            try await untilSomebodyWaits(manager, 1000)
-            let reads = manager.feed.reads
+            try await untilAllIsRead(store, by: 1000)
+            let before = store.counts.changes
             try shell.execute("INSERT INTO sessions (id, created_at) VALUES ('support', 0)")
             for try await change in group { #expect(change?.sessionID == "support") }
-            // One look for all of them, and perhaps one for nothing.
-            #expect(manager.feed.reads - reads <= 2)
+            // One read for all of them, and perhaps one for nothing.
+            #expect(store.counts.changes - before <= 2)
         }
         #expect(ChangeFeed.pollInterval <= .milliseconds(200))
     }
 
-    @Test func `the file is looked at while somebody follows, and a database in memory never`() async throws {
-        let (inFile, inMemory) = (try folder.open(), try SessionManager())
-        let followers = try [inFile, inMemory].map { manager in
+    @Test(arguments: Engine.allCases)
+    func `a thousand that follow on and on read each change once, or twice, or three times`(engine: Engine) async throws
+    {
+        let (manager, store) = try engine.watched()
+        let start = try await manager.snapshot().cursor
+        let (followers, changes) = (1000, 20)
+        let counts = Lock(Array(repeating: 0, count: changes + 1))
+        try await withThrowingTaskGroup { group in
+            for _ in 0..<followers {
+                group.addTask {
+                    for try await change in manager.changes(after: start) {
+                        counts.withLock { $0[Int(change.cursor.number)] += 1 }
+                        if change.cursor.number == changes { break }
+                    }
+                }
+            }
+            try await untilAllIsRead(store, by: followers)
+            let before = store.counts.changes
+            for number in 1...changes {
+                try await manager.createSession("\(number)")
+                try await until { counts.withLock { $0[number] } == followers }
+            }
+            #expect(store.counts.changes - before <= 3 * changes)
+            try await group.waitForAll()
+        }
+    }
+
+    @Test func `the file is looked at while a follower waits, and a database in memory never`() async throws {
+        let (inFile, inMemory) = (try Engine.file.watched(), try Engine.memory.watched())
+        let followers = try [inFile, inMemory].map { manager, _ in
             let start = try manager.snapshot().cursor
             return Task { for try await _ in manager.changes(after: start) {} }
         }
-        for manager in [inFile, inMemory] { try await untilSomebodyWaits(manager) }
-        #expect(inFile.feed.isPolling && !inMemory.feed.isPolling)
+        try await until { inFile.store.counts.looks >= 3 }
+        try await untilAllIsRead(inMemory.store)
+        #expect(inMemory.store.counts.looks == 0)
         for follower in followers { follower.cancel() }
-        try await until { !inFile.feed.isPolling }
+        for follower in followers { try await follower.value }
+        try await untilNobodyLooks(at: inFile.store)
+    }
+
+    /// Waits until two looks for changes would have come, and none has.
+    private func untilNobodyLooks(at store: SpyStore) async throws {
+        var last = -1
+        while last != store.counts.looks {
+            last = store.counts.looks
+            try await Task.sleep(for: ChangeFeed.pollInterval * 3)
+        }
     }
 
     @Test func `nobody's task-local values are kept for others who follow`() async throws {
-        let manager = try folder.open()
+        let (manager, store) = try Engine.file.watched()
         let start = try await manager.snapshot().cursor
         weak var kept: Request?
         let first = Request.$current.withValue(Request()) {
             kept = Request.current
             return Task { for try await _ in manager.changes(after: start) {} }
         }
-        try await untilSomebodyWaits(manager)
+        try await untilAllIsRead(store)
         let second = Task { for try await _ in manager.changes(after: start) {} }
-        try await untilSomebodyWaits(manager, 2)
+        try await untilAllIsRead(store, by: 2)
         #expect(kept != nil)
         first.cancel()
         _ = await first.result
@@ -198,15 +235,14 @@ import Testing
         @TaskLocal static var current: Request?
     }
 
-    @Test(arguments: [false, true])
-    func `a follower ends when its task is cancelled`(inFile: Bool) async throws {
-        let manager = try manager(inFile: inFile)
+    @Test(arguments: Engine.allCases)
+    func `a follower ends when its task is cancelled`(engine: Engine) async throws {
+        let (manager, store) = try engine.watched()
         let start = try await manager.snapshot().cursor
         let waiting = Task { try await next(manager, after: start) }
-        try await untilSomebodyWaits(manager)
+        try await untilAllIsRead(store)
         waiting.cancel()
         #expect(try await waiting.value == nil)
-        #expect(manager.feed.waiting == 0)
         try await manager.createSession("support")
         let cancelled = Task {
             while !Task.isCancelled { await Task.yield() }
@@ -216,25 +252,25 @@ import Testing
         #expect(try await cancelled.value == nil)
     }
 
-    @Test(arguments: [false, true])
-    func `closing the manager ends a follower with an error`(inFile: Bool) async throws {
-        let manager = try manager(inFile: inFile)
+    @Test(arguments: Engine.allCases)
+    func `closing the manager ends a follower with an error`(engine: Engine) async throws {
+        let (manager, store) = try engine.watched()
         let start = try await manager.snapshot().cursor
         let follower = Task { for try await _ in manager.changes(after: start) {} }
-        try await untilSomebodyWaits(manager)
+        try await untilAllIsRead(store)
         try await manager.close()
         let error = await #expect(throws: DatabaseError.self) { try await follower.value }
         #expect(error?.message == "the database was closed: open it again")
     }
 
     @Test func `a file that is moved away ends a follower with an error`() async throws {
-        let manager = try folder.open()
+        let (manager, store) = try Engine.file.watched()
         let start = try await manager.snapshot().cursor
         let follower = Task { for try await _ in manager.changes(after: start) {} }
-        try await untilSomebodyWaits(manager)
-        // By now the file has been asked once, and is asked again.
-        try await until { manager.feed.reads >= 2 }
-        try FileManager.default.moveItem(atPath: folder.file, toPath: folder.path + "/moved.sqlite")
+        try await untilAllIsRead(store)
+        // By now the file has been looked at once, and is looked at again.
+        try await until { store.counts.looks >= 1 }
+        try FileManager.default.moveItem(atPath: store.folder!.file, toPath: store.folder!.path + "/moved.sqlite")
         let error = await #expect(throws: DatabaseError.self) { try await follower.value }
         #expect(error?.message == DatabaseError.moved.message)
     }
@@ -246,26 +282,26 @@ import Testing
     }
 
     @Test func `a follower that waits while the history becomes another one is told so`() async throws {
-        let manager = try SessionManager()
+        let (manager, store) = try Engine.memory.watched()
         let start = try await manager.snapshot().cursor
         let follower = Task { for try await _ in manager.changes(after: start) {} }
-        try await untilSomebodyWaits(manager)
-        try manager.execute("UPDATE journal SET history = 7; INSERT INTO sessions (id, created_at) VALUES ('a', 0)")
-        manager.feed.noteChange()
+        try await untilAllIsRead(store)
+        try manager.execute("UPDATE journal SET history = 7")
+        try await manager.createSession("a")
         await #expect(throws: ChangeCursorExpiredError.self) { try await follower.value }
     }
 
     @Test func `a follower never gets the changes of another history`() async throws {
         // By chance, one or the other is served first.
         for _ in 0..<20 {
-            let manager = try SessionManager()
+            let (manager, store) = try Engine.memory.watched()
             let old = try await manager.snapshot().cursor
             let followerOfOld = Task { for try await _ in manager.changes(after: old) { break } }
-            try await untilSomebodyWaits(manager)
+            try await untilAllIsRead(store)
             try manager.execute("UPDATE journal SET history = 7")
             let new = try await manager.snapshot().cursor
             let followerOfNew = Task { try await next(manager, after: new) }
-            try await untilSomebodyWaits(manager, 2)
+            try await untilAllIsRead(store, by: 2)
             try await manager.createSession("support")
             await #expect(throws: ChangeCursorExpiredError.self) { _ = try await followerOfOld.value }
             #expect(try await followerOfNew.value?.sessionID == "support")
@@ -289,20 +325,20 @@ import Testing
     @Test func `nobody's read is held open between two changes, and nothing is asked while nobody follows`()
         async throws
     {
-        let manager = try folder.open()
+        let (manager, store) = try Engine.file.watched()
         let start = try await manager.snapshot().cursor
         let follower = Task { for try await _ in manager.changes(after: start) {} }
-        try await untilSomebodyWaits(manager)
+        try await untilAllIsRead(store)
         try await manager.createSession("support")
         try await manager.updateSession("support", SessionUpdates(status: .qrWaiting, qrCode: .set("2@SECRET")))
         try await manager.updateSession("support", SessionUpdates(status: .connected))
-        try await until { !folder.contents.contains("2@SECRET") }
+        try await until { !store.folder!.contents.contains("2@SECRET") }
         follower.cancel()
         try await follower.value
-        try await until { !manager.feed.isPolling }
-        let version = manager.feed.version
+        try await untilNobodyLooks(at: store)
+        let before = store.counts.changes
         try await manager.createSession("sales")
-        #expect(manager.feed.version == version)
+        #expect(store.counts.changes == before)
     }
 
     @Test func `a backup has a history of its own`() async throws {
@@ -318,9 +354,9 @@ import Testing
         }
     }
 
-    @Test(arguments: [false, true])
-    func `asking without blocking answers the same`(inFile: Bool) async throws {
-        let manager = try manager(inFile: inFile)
+    @Test(arguments: Engine.allCases)
+    func `asking without blocking answers the same`(engine: Engine) async throws {
+        let (manager, _) = try engine.watched()
         let start = try await manager.snapshot().cursor
         let session = try await manager.createSession("support")
         #expect(try await manager.getSessions(status: .initializing) == [session])
@@ -331,11 +367,11 @@ import Testing
 
     // MARK: waitForSession
 
-    @Test(arguments: [false, true])
-    func `waiting ends when the session has one of the statuses, at once if it has it already`(inFile: Bool)
+    @Test(arguments: Engine.allCases)
+    func `waiting ends when the session has one of the statuses, at once if it has it already`(engine: Engine)
         async throws
     {
-        let manager = try manager(inFile: inFile)
+        let (manager, store) = try engine.watched()
         try await manager.createSession("support")
         for timeout in [nil, Duration.zero, .seconds(-1)] {
             let session = try await manager.waitForSession("support", toBecome: [.initializing], timeout: timeout)
@@ -346,7 +382,7 @@ import Testing
             toBecome: [.connected, .disconnected],
             timeout: .seconds(Int64.max)
         )
-        try await untilSomebodyWaits(manager)
+        try await untilAllIsRead(store)
         try await manager.updateSession("support", SessionUpdates(status: .qrWaiting))
         try await manager.createSession("sales")
         try await manager.updateSession("sales", SessionUpdates(status: .connected))
@@ -355,22 +391,22 @@ import Testing
     }
 
     @Test func `a status that lasted for a moment only ends the wait`() async throws {
-        let manager = try SessionManager()
+        let (manager, store) = try Engine.memory.watched()
         try await manager.createSession("support")
         async let waiting = manager.waitForSession("support", toBecome: [.connected])
-        try await untilSomebodyWaits(manager)
+        try await untilAllIsRead(store)
         try manager.execute(
             """
             UPDATE sessions SET status = 'connected', connected_at = 0;
             UPDATE sessions SET status = 'disconnected'
             """
         )
-        manager.feed.noteChange()
+        try await manager.createSession("wakes it")
         #expect(try await waiting.status == .disconnected)
     }
 
     @Test func `waiting for a session that does not exist, or is deleted meanwhile, is an error`() async throws {
-        let manager = try SessionManager()
+        let (manager, store) = try Engine.memory.watched()
         for timeout in [nil, Duration.zero] {
             await #expect(throws: SessionNotFoundError(sessionID: "support")) {
                 try await manager.waitForSession("support", toBecome: [.connected], timeout: timeout)
@@ -378,25 +414,25 @@ import Testing
         }
         try await manager.createSession("support")
         let waiting = Task { try await manager.waitForSession("support", toBecome: [.connected]) }
-        try await untilSomebodyWaits(manager)
+        try await untilAllIsRead(store)
         try await manager.deleteSession("support")
         await #expect(throws: SessionNotFoundError(sessionID: "support")) { try await waiting.value }
     }
 
     @Test func `a session that is gone by the time it is read is an error too`() async throws {
-        let manager = try SessionManager()
+        let (manager, store) = try Engine.memory.watched()
         try await manager.createSession("support")
         let waiting = Task { try await manager.waitForSession("support", toBecome: [.connected]) }
-        try await untilSomebodyWaits(manager)
+        try await untilAllIsRead(store)
         try manager.execute(
             "UPDATE sessions SET status = 'connected', connected_at = 0; DELETE FROM sessions WHERE id = 'support'"
         )
-        manager.feed.noteChange()
+        try await manager.createSession("wakes it")
         await #expect(throws: SessionNotFoundError(sessionID: "support")) { try await waiting.value }
     }
 
     @Test func `waiting ends with an error when the time is over, and when the task is cancelled`() async throws {
-        let manager = try SessionManager()
+        let (manager, store) = try Engine.memory.watched()
         try await manager.createSession("support")
         let error = await #expect(throws: SessionWaitTimeoutError.self) {
             try await manager.waitForSession(
@@ -409,11 +445,10 @@ import Testing
         #expect(error?.localizedDescription == error?.description)
         for timeout in [nil, Duration.seconds(60)] {
             let waiting = Task { try await manager.waitForSession("support", toBecome: [.connected], timeout: timeout) }
-            try await untilSomebodyWaits(manager)
+            try await untilAllIsRead(store)
             waiting.cancel()
             await #expect(throws: CancellationError.self) { try await waiting.value }
         }
-        #expect(manager.feed.waiting == 0)
     }
 
     @Test func `waiting for no status is refused`() async throws {
@@ -427,50 +462,49 @@ import Testing
     }
 
     @Test func `waiting goes on after a damaged change of another session`() async throws {
-        let manager = try SessionManager()
+        let (manager, store) = try Engine.memory.watched()
         for id in ["support", "damaged"] { try await manager.createSession(id) }
         async let waiting = manager.waitForSession("support", toBecome: [.connected])
-        try await untilSomebodyWaits(manager)
+        try await untilAllIsRead(store)
         try await onThread {
             try manager.execute(
                 "UPDATE sessions SET status = 'disconnected', disconnect_text = CAST(x'ff' AS TEXT) WHERE id = 'damaged'"
             )
         }
-        try await wakeUntilItWaitsAgain(manager)
+        try await wakeUntilItWaitsAgain(manager, store)
         try await manager.updateSession("support", SessionUpdates(status: .connected))
         #expect(try await waiting.status == .connected)
     }
 
-    /// Wakes someone whose place is lost, until it waits at the newest one.
-    private func wakeUntilItWaitsAgain(_ manager: SessionManager) async throws {
-        let reads = manager.feed.reads
+    /// Wakes a follower whose place is lost, until it has looked at the session again and waits at the newest one.
+    private func wakeUntilItWaitsAgain(_ manager: SessionManager, _ store: SpyStore) async throws {
+        let before = store.counts.emptyChanges
         try await manager.createSession("wakes it")
-        // For all who wait, at the lost place, at the newest one.
-        try await until { manager.feed.reads >= reads + 3 && manager.feed.waiting > 0 }
+        try await until { store.counts.emptyChanges > before }
     }
 
     @Test func `waiting goes on when its place in the journal has expired`() async throws {
         for connectsBefore in [true, false] {
-            let manager = try SessionManager()
+            let (manager, store) = try Engine.memory.watched()
             try await manager.createSession("support")
             async let waiting = manager.waitForSession("support", toBecome: [.connected])
-            try await untilSomebodyWaits(manager)
+            try await untilAllIsRead(store)
             let connect = "UPDATE sessions SET status = 'connected', connected_at = 0 WHERE id = 'support'"
             if connectsBefore { try manager.execute(connect) }
             try manager.execute("UPDATE journal SET history = 7")
             if connectsBefore {
                 try await manager.createSession("wakes it")
             } else {
-                try await wakeUntilItWaitsAgain(manager)
+                try await wakeUntilItWaitsAgain(manager, store)
                 try await manager.updateSession("support", SessionUpdates(status: .connected))
             }
             #expect(try await waiting.status == .connected)
         }
     }
 
-    @Test(arguments: [false, true])
-    func `a thousand wait at once, each for its own session`(inFile: Bool) async throws {
-        let manager = try manager(inFile: inFile)
+    @Test(arguments: Engine.allCases)
+    func `a thousand wait at once, each for its own session`(engine: Engine) async throws {
+        let (manager, store) = try engine.watched()
         for number in 0..<1000 { try await manager.createSession("\(number)") }
         try await withThrowingTaskGroup { group in
             for number in 0..<1000 {
@@ -478,7 +512,7 @@ import Testing
                     try await manager.waitForSession("\(number)", toBecome: [.connected], timeout: .seconds(300))
                 }
             }
-            try await untilSomebodyWaits(manager, 1000)
+            try await untilAllIsRead(store, by: 1000)
             for number in 0..<1000 {
                 group.addTask { try await manager.updateSession("\(number)", SessionUpdates(status: .connected)) }
             }

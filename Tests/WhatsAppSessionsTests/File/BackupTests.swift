@@ -68,7 +68,7 @@ import Testing
 
     @Test func `a copy that cannot be filled leaves nothing behind`() throws {
         struct Refused: Error {}
-        #expect(throws: Refused.self) { try FileCopy(to: copy).create { _ in throw Refused() } }
+        #expect(throws: Refused.self) { try Backup(to: copy).create { _ in throw Refused() } }
         #expect(try folder.names == [])
     }
 

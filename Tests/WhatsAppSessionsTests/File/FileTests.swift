@@ -78,7 +78,7 @@ import WhatsAppSessionsSQLite
         try manager.createSession()
         for suffix in ["", "-wal", "-shm"] { #expect(mode(folder.file + suffix) == 0o600, "\(suffix)") }
         // Permissions are removed and never added.
-        let file = try DatabaseFile(folder.file)
+        let file = try DatabasePath(folder.file)
         #expect(chmod(folder.file, 0o440) == 0)
         try file.restrict()
         #expect(mode(folder.file) == 0o400)
@@ -92,7 +92,7 @@ import WhatsAppSessionsSQLite
         #expect(symlink(target, folder.file + "-shm") == 0)
         let error = #expect(throws: DatabaseError.self) { try folder.open() }
         #expect(error?.message == "\(folder.file)-shm is not a regular file")
-        try DatabaseFile(folder.file).restrict()
+        try DatabasePath(folder.file).restrict()
         #expect(mode(target) == 0o644)
     }
 
@@ -100,7 +100,7 @@ import WhatsAppSessionsSQLite
         do { _ = try folder.open() }
         // For the whole process, so all tests pass with it.
         #expect(sqlite3_enable_shared_cache(1) == SQLITE_OK)
-        let connections = try (0..<2).map { _ in try FileConnection(DatabaseFile(folder.file)) }
+        let connections = try (0..<2).map { _ in try FileConnection(DatabasePath(folder.file)) }
         sqlite3_enable_shared_cache(0)
         try connections[0].connection.execute(
             "BEGIN IMMEDIATE; INSERT INTO sessions (id, created_at) VALUES ('support', 0)"

@@ -28,9 +28,9 @@ import WhatsAppSessionsSQLite
     }
 
     @Test func `a relative path starts at the current folder`() throws {
-        let file = try DatabaseFile("file:x?mode=memory")
+        let file = try DatabasePath("file:x?mode=memory")
         #expect(file.path == FileManager.default.currentDirectoryPath + "/file:x?mode=memory")
-        #expect(try DatabaseFile("/x").path == "/x")
+        #expect(try DatabasePath("/x").path == "/x")
     }
 
     @Test func `a path is as long as SQLite can take, and no longer`() throws {
@@ -65,7 +65,7 @@ import WhatsAppSessionsSQLite
         }
         #expect(error?.message == "\(folder.path)/other is not a regular file")
         // Also where it appears after that look.
-        let late = #expect(throws: DatabaseError.self) { _ = try FileConnection(DatabaseFile(folder.path + "/other")) }
+        let late = #expect(throws: DatabaseError.self) { _ = try FileConnection(DatabasePath(folder.path + "/other")) }
         #expect(late?.message == "cannot open \(folder.path)/other: unable to open database file")
     }
 
@@ -94,15 +94,15 @@ import WhatsAppSessionsSQLite
     @Test func `a file that is mounted by itself is refused`() throws {
         let file = folder.path + "/a b\\c.sqlite"
         do { try SessionManager(storage: .file(path: file)).createSession("support") }
-        let mount = DatabaseFile.isMountPoint(
+        let mount = DatabasePath.isMountPoint(
             file,
             in: Data("21 1 0:1 / \(folder.path)/a\\040b\\134c.sqlite rw - ext4\n".utf8)
         )
         #expect(mount)
-        #expect(!DatabaseFile.isMountPoint(file, in: Data("21 1 0:1 / \(folder.path) rw - ext4\nx\n".utf8)))
-        #expect(!DatabaseFile.isMountPoint(file, in: nil))
+        #expect(!DatabasePath.isMountPoint(file, in: Data("21 1 0:1 / \(folder.path) rw - ext4\nx\n".utf8)))
+        #expect(!DatabasePath.isMountPoint(file, in: nil))
         // A process, as every system mounts it.
-        let error = #expect(throws: DatabaseError.self) { try DatabaseFile.requireNoMount("/proc") }
+        let error = #expect(throws: DatabaseError.self) { try DatabasePath.requireNoMount("/proc") }
         #expect(error?.message == "/proc is mounted by itself, which leaves its log outside: mount its folder instead")
     }
 
@@ -124,12 +124,12 @@ import WhatsAppSessionsSQLite
     }
 
     @Test func `of two processes that create the file, the slower one uses what the faster one made`() throws {
-        let file = try DatabaseFile(folder.file)
+        let file = try DatabasePath(folder.file)
         try file.create()
         try file.create()
         #expect(mode(folder.file) == 0o600)
         #expect(mkdir(folder.path + "/folder", 0o700) == 0)
-        #expect(throws: DatabaseError.self) { try DatabaseFile(folder.path + "/folder").create() }
+        #expect(throws: DatabaseError.self) { try DatabasePath(folder.path + "/folder").create() }
     }
 
     @Test func `a folder that may be written to but not read leaves nothing behind`() throws {
@@ -176,7 +176,7 @@ import WhatsAppSessionsSQLite
 
     @Test func `a file with a newer schema is refused and left as it was`() throws {
         do { try folder.open().execute("PRAGMA user_version = 99") }
-        try expectRefusal("the schema version is 99, and this library knows versions up to 3")
+        try expectRefusal("the schema version is 99, and this library knows versions up to 6")
     }
 
     @Test func `an encoding that would make one id of two is refused`() throws {
@@ -247,8 +247,8 @@ import WhatsAppSessionsSQLite
 
     @Test func `a file that may only be read is refused`() throws {
         do { try folder.open().createSession("support") }
-        let connection = try FileConnection(DatabaseFile(folder.file), flags: SQLITE_OPEN_READONLY)
-        let error = #expect(throws: DatabaseError.self) { try connection.prepare(.sessions, deadline: .now) }
+        let connection = try FileConnection(DatabasePath(folder.file), flags: SQLITE_OPEN_READONLY)
+        let error = #expect(throws: DatabaseError.self) { try connection.prepare(until: .now) }
         #expect(error?.message == "cannot open \(folder.file): the file is read-only")
         #expect(error?.resultCode == .readOnly)
         // To root, no file is read-only.

@@ -13,8 +13,7 @@ import WhatsAppSessionsSQLite
         on manager: SessionManager,
         _ changes: [@Sendable () async throws -> Value]
     ) async throws -> [Result<Value, any Error>] {
-        let shell = try Connection.shell(folder.file)
-        try shell.execute("BEGIN IMMEDIATE")
+        await (manager.store as! FileDatabase).commits.hold(until: changes.count)
         let results = Task {
             await withTaskGroup(of: (Int, Result<Value, any Error>).self) { group in
                 for (index, change) in changes.enumerated() {
@@ -25,9 +24,6 @@ import WhatsAppSessionsSQLite
                 return await group.reduce(into: [:]) { $0[$1.0] = $1.1 }
             }
         }
-        guard case .file(let file) = manager.database else { return [] }
-        while file.waitingChanges < changes.count { try await Task.sleep(for: .milliseconds(1)) }
-        try shell.execute("COMMIT")
         let byIndex = await results.value
         return changes.indices.map { byIndex[$0]! }
     }
@@ -171,8 +167,9 @@ import WhatsAppSessionsSQLite
 
     @Test func `a thousand tasks that wait for a lock block no thread of Swift's pool`() async throws {
         let manager = try folder.open()
-        let shell = try Connection.shell(folder.file)
-        try shell.execute("BEGIN IMMEDIATE")
+        let commits = (manager.store as! FileDatabase).commits
+        let isReleased = Lock(false)
+        await commits.hold(until: 1000) { isReleased.withLock { $0 } }
         let beats = Lock(0)
         let heart = Task {
             while !Task.isCancelled {
@@ -184,13 +181,12 @@ import WhatsAppSessionsSQLite
             for number in 0..<1000 { group.addTask { _ = try await manager.createSession("\(number)") } }
             try await group.waitForAll()
         }
-        guard case .file(let file) = manager.database else { return }
-        while file.waitingChanges < 1000 { try await Task.sleep(for: .milliseconds(1)) }
+        try await until { commits.waiting == 1000 }
         // All wait, and the pool, which has as many threads as cores, still runs tasks.
         let before = beats.withLock { $0 }
-        while beats.withLock({ $0 }) < before + 20 { await Task.yield() }
+        try await until { beats.withLock { $0 } >= before + 20 }
         #expect(try await manager.getAllSessions().isEmpty)
-        try shell.execute("COMMIT")
+        isReleased.withLock { $0 = true }
         try await changes
         heart.cancel()
         #expect(try await manager.getAllSessions().count == 1000)

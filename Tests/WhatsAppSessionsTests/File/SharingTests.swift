@@ -26,21 +26,20 @@ import WhatsAppSessionsSQLite
 
     @Test func `each caller waits from its own call, not from its turn`() async throws {
         let manager = try folder.open(patience: .milliseconds(50))
-        guard case .file(let file) = manager.database else { return }
+        let commits = (manager.store as! FileDatabase).commits
         let shell = try Connection.shell(folder.file)
         try shell.execute("BEGIN IMMEDIATE")
+        // Their turns come when their time is over.
+        let released = Lock(ContinuousClock.now)
+        await commits.hold {
+            while commits.waiting < 16 { usleep(1000) }
+            usleep(60_000)
+            released.withLock { $0 = .now }
+        }
         let calls = (0..<16).map { number in
             Task {
                 if number % 2 == 0 { return try await manager.createSession("\(number)") }
                 return try await onThread { try manager.createSession("\(number)") }
-            }
-        }
-        // Their turns come when their time is over.
-        let release = try await onThread {
-            file.writer.withLock { _ in
-                while file.waitingChanges < calls.count { usleep(1000) }
-                usleep(60_000)
-                return ContinuousClock.now
             }
         }
         for call in calls {
@@ -48,18 +47,17 @@ import WhatsAppSessionsSQLite
             #expect(error?.resultCode == .busy)
             #expect(error?.message == "database is locked")
         }
-        #expect(try #require(file.writer.withLock { $0?.deadline }) < release)
+        #expect(try #require(commits.alone { $0?.connection.deadline }) < released.withLock { $0 })
         try shell.execute("COMMIT")
         #expect(try await manager.getAllSessions().isEmpty)
     }
 
     @Test func `the lock of another process is waited for at most about a minute`() throws {
-        guard case .file(let file) = try folder.open().database else { return }
-        #expect(file.patience == .seconds(60))
+        #expect((try folder.open().store as! FileDatabase).patience == .seconds(60))
     }
 
     @Test func `waiting also covers errors that no busy handler sees, and ends with the deadline`() throws {
-        let connection = try FileConnection(DatabaseFile(fileAt: folder))
+        let connection = try FileConnection(DatabasePath(fileAt: folder))
         for code in [DatabaseError.ResultCode.busy, .lockingProtocol, .init(rawValue: SQLITE_BUSY | 1 << 8)] {
             var calls = 0
             let value = try connection.wait(until: .now + .seconds(60)) { _ in
@@ -92,7 +90,7 @@ import WhatsAppSessionsSQLite
         do { _ = try folder.open() }
         let shell = try Connection.shell(folder.file)
         try shell.execute("BEGIN IMMEDIATE")
-        let connection = try FileConnection(DatabaseFile(folder.file))
+        let connection = try FileConnection(DatabasePath(folder.file))
         signal(SIGALRM) { _ in }
         var timer = itimerval(it_interval: timeval(tv_sec: 0, tv_usec: 200), it_value: timeval(tv_sec: 0, tv_usec: 200))
         setitimer(.init(ITIMER_REAL.rawValue), &timer, nil)
@@ -176,29 +174,27 @@ import WhatsAppSessionsSQLite
 
     @Test func `a reader that would open another file's log is refused`() throws {
         let manager = try folder.open()
-        guard case .file(let database) = manager.database else { return }
-        let (file, identity) = (database.file, database.file.identity)
-        let readers = Readers(file, identity)
+        defer { withExtendedLifetime(manager) {} }
+        let file = try DatabasePath(folder.file)
+        let readers = Readers(file, file.look(), count: 1, patience: .zero)
         let copy = TemporaryFolder()
         do { try copy.open().createSession("other") }
         #expect(rename(copy.file, folder.file) == 0)
-        let error = #expect(throws: DatabaseError.self) { try readers.read(until: .now) { _ in } }
+        let error = #expect(throws: DatabaseError.self) { try readers.use { _ in } }
         #expect(error?.message == DatabaseError.moved.message)
         readers.close()
-        let closed = #expect(throws: DatabaseError.self) { try readers.read(until: .now) { _ in } }
+        let closed = #expect(throws: DatabaseError.self) { try readers.use { _ in } }
         #expect(closed?.message == DatabaseError.closed.message)
     }
 
-    @Test func `callers take the reader with the fewest callers`() throws {
+    @Test func `each of a few readers serves one caller at a time, and a long read takes none from short ones`() throws
+    {
         let manager = try folder.open()
-        guard case .file(let database) = manager.database else { return }
-        let readers = Readers(database.file, database.file.identity)
+        let file = try DatabasePath(folder.file)
+        let readers = Readers(file, file.look(), count: 3, patience: .zero)
         // Each holds one, so two that shared one would wait for ever.
-        try readers.read(until: .now) { _ in
-            try readers.read(until: .now) { _ in
-                try readers.read(until: .now) { _ in try readers.read(until: .now) { _ in } }
-            }
-        }
+        try readers.use { _ in try readers.use { _ in try readers.use { _ in } } }
+        _ = manager
     }
 
     @Test func `more callers than readers take turns`() async throws {
@@ -262,9 +258,9 @@ func everyCall(of manager: SessionManager, copy: String) -> [@Sendable () async 
 // In a function that is not `async`, so that it calls the synchronous method.
 private func closeSynchronously(_ manager: SessionManager) throws { try manager.close() }
 
-extension DatabaseFile {
+extension DatabasePath {
     /// A file that is new.
-    init(fileAt folder: TemporaryFolder) throws {
+    convenience init(fileAt folder: TemporaryFolder) throws {
         try self.init(folder.file)
         try create()
     }

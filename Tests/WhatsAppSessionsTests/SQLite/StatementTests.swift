@@ -9,7 +9,7 @@ import WhatsAppSessionsSQLite
     init() throws { connection = try Connection.openInMemory() }
 
     @Test func `nothing stays bound or under way from one run to the next`() throws {
-        let statement = try connection.prepare("SELECT ?1, :b UNION ALL SELECT 1, 1")
+        let statement = try connection.prepared("SELECT ?1, :b UNION ALL SELECT 1, 1")
         func run(_ key: String?, _ bind: (Parameters) throws -> Void = { _ in }) throws -> [String?]? {
             try statement.first(key, bind: bind) { row in try [row.textIfPresent(0), row.textIfPresent(1)] }
         }
@@ -43,13 +43,13 @@ import WhatsAppSessionsSQLite
     }
 
     @Test func `every row is read, in order, and an error ends the reading`() throws {
-        let statement = try connection.prepare("SELECT column1 FROM (VALUES (1), (2), (NULL), (4))")
+        let statement = try connection.prepared("SELECT column1 FROM (VALUES (1), (2), (NULL), (4))")
         #expect(try statement.all { try $0.integerIfPresent(0) } == [1, 2, nil, 4])
         let error = #expect(throws: DatabaseError.self) { try statement.all { try $0.integer(0) } }
         #expect(error?.message == "malformed column1")
-        #expect(throws: DatabaseError.self) { try connection.prepare("SELECT 1 WHERE 0").only { _ in } }
+        #expect(throws: DatabaseError.self) { try connection.prepared("SELECT 1 WHERE 0").only { _ in } }
         // An empty text is no statement: https://sqlite.org/c3ref/prepare.html
-        #expect(throws: DatabaseError.self) { try connection.prepare("") }
+        #expect(throws: DatabaseError.self) { try connection.prepared("") }
     }
 
     @Test func `a savepoint undoes its own work, inside a transaction and outside`() throws {

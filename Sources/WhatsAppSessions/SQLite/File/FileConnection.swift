@@ -4,14 +4,14 @@ import WhatsAppSessionsSQLite
 /// A connection to a database in a file, with a write-ahead log: <https://sqlite.org/wal.html>.
 final class FileConnection {
     let connection: Connection
-    let file: DatabaseFile
+    let file: DatabasePath
     /// When to stop waiting for a lock that another connection holds.
     private(set) var deadline = ContinuousClock.now
     /// How many pages of the log are in use, after the last commit or upkeep.
     var logPages = 0
 
     /// Opens the file as its writer, which is prepared before it is used.
-    init(_ file: DatabaseFile, flags: Int32 = SQLITE_OPEN_READWRITE) throws {
+    init(_ file: DatabasePath, flags: Int32 = SQLITE_OPEN_READWRITE) throws {
         self.file = file
         do {
             connection = try Connection.open(file.path, flags: flags | SQLITE_OPEN_NOFOLLOW)
@@ -30,26 +30,23 @@ final class FileConnection {
     ///
     /// - Throws: ``DatabaseError`` when the file or its log is no longer the one that the writer has.
     convenience init(
-        readerOf file: DatabaseFile,
-        _ identity: DatabaseFile.Identity,
+        readerOf file: DatabasePath,
+        _ identity: FileIdentity,
         until deadline: ContinuousClock.Instant
     ) throws {
-        func requireFileInPlace() throws {
-            guard file.identity == identity else { throw DatabaseError.moved }
-        }
-        try requireFileInPlace()
+        try file.requireInPlace(identity)
         try self.init(file)
         try wait(until: deadline) { connection in
             try connection.execute(Self.settings)
             // Opens the log.
-            try connection.prepared("SELECT count(*) FROM sqlite_schema").only { _ in }
+            try connection.prepared("SELECT count(*) FROM sqlite_schema").execute()
         }
-        try requireFileInPlace()
+        try file.requireInPlace(identity)
     }
 
     /// Makes the file a database with this schema and a write-ahead log, if it is not one yet. Nothing is written to a
     /// file that belongs to another program.
-    func prepare(_ schema: Schema, deadline: ContinuousClock.Instant) throws {
+    func prepare(_ schema: Schema = .sessions, until deadline: ContinuousClock.Instant) throws {
         do {
             try wait(until: deadline) { connection in
                 try connection.requireObjects(of: schema, version: connection.version(of: schema))
@@ -59,8 +56,8 @@ final class FileConnection {
                 }
                 try file.restrict()
                 try connection.execute(Self.settings)
-                let mode = try connection.prepared("PRAGMA journal_mode = WAL").only { try $0.text(0) }
-                try Self.requireWriteAheadLog(mode)
+                let mode = try connection.rows(of: "PRAGMA journal_mode = WAL") { try $0.text(0) }.first
+                try Self.requireWriteAheadLog(mode ?? "unknown")
                 try connection.migrate(to: schema)
             }
         } catch let error as DatabaseError {
@@ -127,12 +124,40 @@ final class FileConnection {
 }
 
 extension FileConnection {
+    /// Begins a transaction as a writer.
+    func begin(until deadline: ContinuousClock.Instant) throws {
+        try wait(until: deadline) { connection in
+            try connection.rollBack()
+            do {
+                try connection.prepared("BEGIN IMMEDIATE").execute()
+            } catch {
+                // One that ran out of memory may have begun all the same.
+                try? connection.rollBack()
+                throw error
+            }
+        }
+    }
+
+    /// Commits, although nothing has changed: it writes the header's page again.
+    func commitHeader(until deadline: ContinuousClock.Instant, _ body: () -> Void = {}) throws {
+        try begin(until: deadline)
+        do {
+            body()
+            let version = try connection.rows(of: "PRAGMA user_version") { try $0.integer(0) }.first
+            try connection.execute("PRAGMA user_version = \(version ?? 0)")
+            try connection.prepared("COMMIT").execute()
+        } catch {
+            try? connection.rollBack()
+            throw error
+        }
+    }
+
     /// Has SQLite ask this connection how long to wait, and tell it how long the log is instead of making checkpoints of
     /// its own: <https://sqlite.org/c3ref/wal_hook.html>.
     ///
-    /// SQLite's own busy handler sleeps ever longer between two polls, up to 100 ms, so whoever has waited longest polls
-    /// least often and starves among busy writers. Here everyone polls equally often, at random moments. A deadline,
-    /// because signals cut sleeps short, and a count of polls would run out.
+    /// SQLite's own busy handler sleeps ever longer between two polls, up to 100 ms, so the connection that has waited longest
+    /// polls least often and starves among busy writers. Here all poll equally often, at random moments. A deadline, because
+    /// signals cut sleeps short, and a count of polls would run out.
     ///
     /// The corresponding C functions are `sqlite3_busy_handler` and `sqlite3_wal_hook`.
     private func installHandlers() {

@@ -1,253 +1,155 @@
-import Foundation
-
-/// A database in a file. Reads have connections of their own and never wait for the disk; changes have one, and share its
+/// A database in a file. Reads have connections of their own and never wait for the disk; writes have one, and share its
 /// commits.
-final class FileDatabase: Sendable {
-    let file: DatabaseFile
-    private let schema: Schema
+final class FileDatabase: SessionStore {
+    private let openDatabase: Fork.OpenDatabase
     private let owner = Fork.Owner()
-    private let openFile: Fork.OpenFile
+    private let file: DatabasePath
+    private let identity: FileIdentity
     /// How long a call waits for the locks of other connections.
     let patience: Duration
 
-    private let identity: DatabaseFile.Identity
-    let writer: Lock<FileConnection?>
-    private let readers: Readers
+    let commits: SharedCommits<FileWriter>
+    private let shortReads, longReads: Readers
+    let keeper = LogKeeper()
     private let checkpointer = Lock<FileConnection?>(nil)
-    private let waiting = Lock<[any WaitingChange]>([])
-    let upkeep = Lock(LogUpkeepSchedule())
-    /// Changes and upkeep take turns here, first come, first served. A synchronous caller's turn runs on its own thread.
-    private let turns = DispatchQueue(label: "whatsapp-sessions.changes")
+    /// For `async` copies and the end.
+    private let threads = Threads(limit: 2)
 
-    init(_ path: String, schema: Schema, patience: Duration = .seconds(60)) throws {
-        let openFile = try Fork.OpenFile()
-        let file = try DatabaseFile(path)
+    init(_ path: String, patience: Duration = .seconds(60)) throws {
+        openDatabase = try Fork.OpenDatabase()
+        let file = try DatabasePath(path)
         try file.createIfMissing()
         // A process that died may have left a QR code in the log.
-        let owesErasure = file.logSize > 0
-        let writer = try FileConnection(file)
-        try writer.prepare(schema, deadline: .now + patience)
-        self.openFile = openFile
+        let owesErasure = file.look().logSize > 0
+        let connection = try FileConnection(file)
+        try connection.prepare(until: .now + patience)
+        let writer = try FileWriter(connection, keeper)
         self.file = file
-        self.schema = schema
         self.patience = patience
-        identity = file.identity
-        guard identity.isComplete else { throw DatabaseError.moved }
-        self.writer = Lock(writer)
-        readers = Readers(file, identity)
-        if owesErasure { owe(.erase) }
+        identity = writer.identity
+        // A read takes microseconds: a few connections serve many threads. A list takes longer, and has its own.
+        shortReads = Readers(file, identity, count: 4, patience: patience)
+        longReads = Readers(file, identity, count: 2, patience: patience)
+        commits = SharedCommits(on: writer, patience: patience)
+        keeper.begin { [weak self] upkeep in self?.maintainLog(upkeep) ?? true }
+        if owesErasure { keeper.owe(.erase) }
     }
+
+    var isShared: Bool { true }
 
     // MARK: Reads
 
-    func read<Value: Sendable>(_ body: @Sendable (Connection) throws -> Value) throws -> Value {
+    func read(_ read: SessionRead) throws -> Found {
         try owner.requireThisProcess()
-        return try readers.read(until: .now + patience, body)
-    }
-
-    func read<Value: Sendable>(_ body: @escaping @Sendable (Connection) throws -> Value) async throws -> Value {
-        try owner.requireThisProcess()
-        return try await readers.read(until: .now + patience, body)
-    }
-
-    /// A number that is another one after each commit by whatever process, and sometimes after upkeep.
-    ///
-    /// - Throws: ``DatabaseError`` also when the file is no longer in its place, where nothing changes any more.
-    func version() async throws -> Int64 {
-        try owner.requireThisProcess()
-        return try await readers.version(until: .now + patience)
-    }
-
-    // MARK: Changes
-
-    func change<Value: Sendable>(_ body: @escaping @Sendable (Connection) throws -> Changed<Value>) throws -> Value {
-        try owner.requireThisProcess()
-        let change = QueuedChange(deadline: .now + patience, body: body)
-        waiting.withLock { $0.append(change) }
-        turns.sync { takeTurn(of: change) }
-        return try change.outcome.get()
-    }
-
-    func change<Value: Sendable>(
-        _ body: @escaping @Sendable (Connection) throws -> Changed<Value>
-    ) async throws -> Value {
-        try owner.requireThisProcess()
-        return try await withCheckedThrowingContinuation { continuation in
-            // Resumed by whichever turn commits it.
-            let change = QueuedChange(deadline: .now + patience, body: body, continuation)
-            waiting.withLock { $0.append(change) }
-            turns.async { self.takeTurn(of: change) }
-        }
-    }
-
-    var waitingChanges: Int { waiting.withLock(\.count) }
-
-    /// Commits this change together with all that wait by now, unless an earlier turn did.
-    private func takeTurn(of change: any WaitingChange) {
-        guard !change.isDone else { return }
-        let owed: Set<LogUpkeep> = writer.withLock { writer in
-            do {
-                guard let writer else { throw DatabaseError.closed }
-                try begin(on: writer, until: change.deadline)
-                let changes = waiting.withLock { waiting in
-                    defer { waiting = [] }
-                    return waiting
-                }
-                return commit(changes, on: writer)
-            } catch {
-                // Those behind this one have their own turns, and their own deadlines.
-                waiting.withLock { $0.removeAll { $0 === change } }
-                change.fail(error)
-                return []
-            }
-        }
-        for upkeep in owed { owe(upkeep) }
-    }
-
-    private func begin(on writer: FileConnection, until deadline: ContinuousClock.Instant) throws {
-        try writer.begin(until: deadline)
         do {
-            // Don't write to a file that was moved away.
-            try requireFileInPlace()
-        } catch {
-            try? writer.connection.rollBack()
-            throw error
+            return try readers(for: read).use { try self.find(read, on: $0) }
+        } catch is HistoryOfAnotherDatabase {
+            _ = try write(.renewHistory)
+            return try self.read(read)
         }
     }
 
-    /// Runs the changes in the transaction that has begun, and commits it. Each has its own outcome: SQLite undoes a
-    /// statement that fails and goes on with the transaction. After an error that takes the whole transaction back, each
-    /// change is run again alone.
-    ///
-    /// - Returns: The upkeep that the log needs.
-    private func commit(_ changes: [any WaitingChange], on writer: FileConnection) -> Set<LogUpkeep> {
-        let connection = writer.connection
+    func read(_ read: SessionRead) async throws -> Found {
+        try owner.requireThisProcess()
         do {
-            for change in changes {
-                change.run(on: connection)
-                guard connection.isInTransaction else { throw DatabaseError.transactionLost }
-            }
-            try connection.prepared("COMMIT").execute()
-        } catch {
-            try? connection.rollBack()
-            if changes.count == 1 {
-                changes[0].fail(changes[0].error ?? error)
-                return []
-            }
-            return changes.reduce(into: []) { owed, change in
-                do {
-                    try begin(on: writer, until: change.deadline)
-                    owed.formUnion(commit([change], on: writer))
-                } catch {
-                    change.fail(error)
-                }
-            }
-        }
-        do {
-            // The file may have been moved during the commit; then don't report success.
-            try requireFileInPlace()
-            var owed: Set<LogUpkeep> = writer.logPages > LogUpkeep.longLog ? [.startOver] : []
-            for change in changes where change.finish() { owed.insert(.erase) }
-            return owed
-        } catch {
-            for change in changes { change.fail(error) }
-            return []
+            return try await readers(for: read).use { try self.find(read, on: $0) }
+        } catch is HistoryOfAnotherDatabase {
+            _ = try await write(.renewHistory)
+            return try await self.read(read)
         }
     }
 
-    private func requireFileInPlace() throws {
-        guard file.identity == identity else { throw DatabaseError.moved }
+    private func readers(for read: SessionRead) -> Readers { read.isLong ? longReads : shortReads }
+
+    /// - Throws: ``HistoryOfAnotherDatabase`` when a new history must be begun first.
+    private func find(_ read: SessionRead, on connection: Connection) throws -> Found {
+        let sessions = SQLiteSessions(connection)
+        switch read {
+        case .session, .exists, .list, .counts: return try sessions.find(read)
+        case .snapshot, .sessionAndPlace, .newestPlace, .changes:
+            // In a file that was moved away nothing changes any more.
+            if case .newestPlace = read { try file.requireInPlace(identity) }
+            return try connection.readTransaction {
+                try sessions.requireOwnHistory()
+                return try sessions.find(read)
+            }
+        }
+    }
+
+    // MARK: Writes
+
+    func write(_ write: SessionWrite) throws -> Written {
+        try owner.requireThisProcess()
+        return try commits.write(write)
+    }
+
+    func write(_ write: SessionWrite) async throws -> Written {
+        try owner.requireThisProcess()
+        return try await commits.write(write)
     }
 
     // MARK: Upkeep of the log
 
-    private func owe(_ due: LogUpkeep) {
-        planTurn(at: upkeep.withLock { $0.owe(due, now: .now) })
+    /// - Returns: Whether it was done; otherwise a reader is in the way.
+    private func maintainLog(_ upkeep: LogUpkeep) -> Bool {
+        // Before the write lock is taken, so that no write waits for the end of a list.
+        guard longReads.pause(upTo: 10) else { return false }
+        defer { longReads.resume() }
+        return commits.alone { writer in writer.map { maintainLog(upkeep, $0) } ?? true }
     }
 
-    private func planTurn(at instant: ContinuousClock.Instant?) {
-        guard let instant else { return }
-        let delay = max(.zero, instant - .now) / .nanoseconds(1)
-        turns.asyncAfter(deadline: .now() + .nanoseconds(Int(delay))) { [weak self] in
-            // The two clocks need not agree.
-            self?.takeTurnOfUpkeep(now: max(instant, .now))
-        }
-    }
-
-    private func takeTurnOfUpkeep(now: ContinuousClock.Instant) {
-        writer.withLock { writer in
-            if let writer, let due = upkeep.withLock({ $0.due(now: now) }) { maintainLog(due, writer) }
-        }
-    }
-
-    /// Tries upkeep, and comes back later where it fails.
-    private func maintainLog(_ due: LogUpkeep, _ writer: FileConnection) {
+    private func maintainLog(_ upkeep: LogUpkeep, _ writer: FileWriter) -> Bool {
         let deadline = ContinuousClock.now + .seconds(1)
         let isDone = try? checkpointer.withLock { checkpointer in
-            try requireFileInPlace()
+            try file.requireInPlace(identity)
             let connection = try checkpointer ?? FileConnection(readerOf: file, identity, until: deadline)
             checkpointer = connection
             return try writer.maintainLog(
-                due,
-                identity: identity,
+                upkeep,
                 checkpointer: connection,
-                deadline: deadline,
-                drain: readers.drain
+                until: deadline,
+                drain: shortReads.drain,
+                isCopied: longReads.resume
             )
         }
-        planTurn(at: upkeep.withLock { $0.tried(due, success: isDone ?? false, now: .now) })
+        return isDone ?? false
     }
 
     // MARK: Copies
 
-    /// Copies the database from a connection of its own, so that nobody waits for it.
-    func copy(to copy: FileCopy) throws {
-        // Throws where the database is closed.
-        try read { _ in }
-        let connection = try FileConnection(readerOf: file, identity, until: .now + patience)
-        try copy.create { target in
-            try connection.wait(until: .now + patience) { try $0.copy(to: target, renewing: schema) }
-        }
+    /// Copies the pages, and writes them out when no read is under way any more that the log would have to wait for.
+    func copy(to path: String) throws {
+        try owner.requireThisProcess()
+        let backup = try Backup(to: path)
+        let copy = try PageCopy()
+        try longReads.use { connection in while try copy.addPages(of: connection, atMost: -1) {} }
+        try backup.create { try copy.write(to: $0) }
+    }
+
+    func copy(to path: String) async throws {
+        try await threads.run { try self.copy(to: path) }
     }
 
     // MARK: The end
 
+    /// Does what is owed to the log, and closes all connections. The last connection to a file deletes its log, unless
+    /// that may be another file's by now.
     func close() throws {
         try owner.requireThisProcess()
-        try turns.sync { try end() }
+        let owed = keeper.end()
+        try commits.alone { writer in
+            guard let last = writer else { return }
+            defer { writer = nil }
+            if let owed { _ = maintainLog(owed, last) }
+            shortReads.close()
+            longReads.close()
+            checkpointer.withLock { $0 = nil }
+            try file.requireInPlace(identity)
+            last.connection.setDeletesLogAtEnd(true)
+        }
     }
 
     func close() async throws {
-        try owner.requireThisProcess()
-        try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
-            turns.async { continuation.resume(with: Result { try self.end() }) }
-        }
-    }
-
-    /// Does what is owed to the log, and closes all connections. The last connection to a file deletes its log, unless
-    /// that may be another file's by now.
-    private func end() throws {
-        try writer.withLock { writer in
-            guard let connection = writer else { return }
-            defer { writer = nil }
-            if let owed = upkeep.withLock(\.owed) { maintainLog(owed, connection) }
-            readers.close()
-            checkpointer.withLock { $0 = nil }
-            try requireFileInPlace()
-            connection.setDeletesLogAtEnd(true)
-        }
-    }
-}
-
-extension DatabaseError {
-    static var moved: DatabaseError {
-        DatabaseError(
-            resultCode: .misuse,
-            message: "the file or its log was moved, replaced or deleted while it was open: open it again"
-        )
-    }
-
-    fileprivate static var transactionLost: DatabaseError {
-        DatabaseError(resultCode: .error, message: "the transaction ended before its commit")
+        try await threads.run { try self.close() }
     }
 }

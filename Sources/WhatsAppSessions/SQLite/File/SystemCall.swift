@@ -5,16 +5,18 @@ import Foundation
 /// - Throws: ``DatabaseError`` with the path and the system's reason.
 @discardableResult
 func systemCall(_ path: String, _ call: () -> Int32) throws -> Int32 {
-    let (result, code) = (call(), errno)
-    if result >= 0 { return result }
-    guard code == EINTR else {
-        let reason = String(cString: strerror(code))
+    while true {
+        let (result, code) = (call(), errno)
+        if result >= 0 { return result }
+        guard code != EINTR else { continue }
         let codes: [Int32: DatabaseError.ResultCode] = [
             ENOSPC: .full, EDQUOT: .full, EIO: .ioError, EROFS: .readOnly,
         ]
-        throw DatabaseError(resultCode: codes[code, default: .cannotOpen], message: "\(path): \(reason)")
+        throw DatabaseError(
+            resultCode: codes[code, default: .cannotOpen],
+            message: "\(path): \(String(cString: strerror(code)))"
+        )
     }
-    return try systemCall(path, call)
 }
 
 /// What is at a path, without following a link; `nil` when there is nothing.

@@ -38,6 +38,11 @@ public struct Session: Identifiable, Hashable, Codable, Sendable {
     public let statusChangedAt: Date
     /// When ``qrCode`` was set, in whole milliseconds; `nil` without one.
     public let qrCodeReceivedAt: Date?
+    /// When WhatsApp stops accepting ``qrCode``; `nil` without one.
+    ///
+    /// The first code of a pairing is good for 60 seconds, later ones for 20. Which one a code is, is decided when it is stored:
+    /// the first since the status became ``Status/qrWaiting``.
+    public let qrCodeExpiresAt: Date?
     /// Why the account last went offline. It stays while the account is paired again, and is `nil` once it is connected.
     public let disconnectReason: DisconnectReason?
 
@@ -52,7 +57,8 @@ public struct Session: Identifiable, Hashable, Codable, Sendable {
         qrCode: String? = nil,
         statusChangedAt: Date? = nil,
         qrCodeReceivedAt: Date? = nil,
-        disconnectReason: DisconnectReason? = nil
+        disconnectReason: DisconnectReason? = nil,
+        qrCodeExpiresAt: Date? = nil
     ) {
         self.id = id
         self.status = status
@@ -63,21 +69,8 @@ public struct Session: Identifiable, Hashable, Codable, Sendable {
         self.qrCode = qrCode
         self.statusChangedAt = statusChangedAt ?? createdAt
         self.qrCodeReceivedAt = qrCodeReceivedAt
+        self.qrCodeExpiresAt = qrCodeExpiresAt
         self.disconnectReason = disconnectReason
-    }
-}
-
-extension Session {
-    /// When WhatsApp stops accepting ``qrCode``; `nil` without one.
-    ///
-    /// WhatsApp's first code of a pairing is good for 60 seconds, later ones for 20. The first is the one that came with the
-    /// change to ``Status/qrWaiting``.
-    public var qrCodeExpiresAt: Date? {
-        qrCodeReceivedAt.map { received in
-            // A time that would repeat the one before it is a millisecond later, so the two may differ by a little.
-            let isFirst = abs(received.timeIntervalSince(statusChangedAt)) < 1
-            return received.addingTimeInterval(isFirst ? 60 : 20)
-        }
     }
 }
 
@@ -110,6 +103,7 @@ extension Session: Redacted {
             "qrCode": qrCode.map { _ in Self.hidden } as Any,
             "statusChangedAt": statusChangedAt,
             "qrCodeReceivedAt": qrCodeReceivedAt as Any,
+            "qrCodeExpiresAt": qrCodeExpiresAt as Any,
             "disconnectReason": disconnectReason as Any,
         ]
         return Mirror(self, children: children, displayStyle: .struct)

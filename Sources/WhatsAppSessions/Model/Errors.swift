@@ -2,29 +2,39 @@ public import Foundation
 
 /// Thrown when you update or wait for a session that doesn't exist, or that is deleted while you wait. An update never creates
 /// one.
-public struct SessionNotFoundError: Error, Hashable, Sendable {
+public struct SessionNotFoundError: Error, Hashable, Sendable, CustomStringConvertible, LocalizedError {
     /// The id that no session has.
     public let sessionID: String
 
     /// Creates the error, in a test for instance.
     public init(sessionID: String) { self.sessionID = sessionID }
+
+    /// `Session support not found`
+    public var description: String { "Session \(sessionID) not found" }
+    public var errorDescription: String? { description }
+    public var recoverySuggestion: String? { "Create it first. If the event is from a deleted session, drop it." }
 }
 
 /// Thrown when the id of a new session is already taken. The existing session is unchanged.
-public struct SessionAlreadyExistsError: Error, Hashable, Sendable {
+public struct SessionAlreadyExistsError: Error, Hashable, Sendable, CustomStringConvertible, LocalizedError {
     /// The id that is taken.
     public let sessionID: String
 
     /// Creates the error, in a test for instance.
     public init(sessionID: String) { self.sessionID = sessionID }
+
+    /// `Session support already exists`
+    public var description: String { "Session \(sessionID) already exists" }
+    public var errorDescription: String? { description }
+    public var recoverySuggestion: String? { "Update the existing session, delete it first, or choose another id." }
 }
 
 /// Thrown when an update would break a rule of a session (<doc:SessionRules>). Nothing has changed.
-public struct InvalidSessionUpdateError: Error, Hashable, Sendable {
+public struct InvalidSessionUpdateError: Error, Hashable, Sendable, CustomStringConvertible, LocalizedError {
     /// The rule that an update would break. Later versions may add more.
     ///
     /// Two reasons are equal if their codes are.
-    public struct Reason: Sendable, CustomStringConvertible {
+    public struct Reason: Hashable, Sendable, CustomStringConvertible {
         /// The rule's name, which never changes, such as `connected_to_qr_waiting`.
         public let code: String
         /// The rule and what to do, in a sentence.
@@ -59,6 +69,10 @@ public struct InvalidSessionUpdateError: Error, Hashable, Sendable {
             code: "date_out_of_range",
             description: "connectedAt is not finite or too far from 1970 for milliseconds in 64 bits: set another date"
         )
+
+        public static func == (a: Self, b: Self) -> Bool { a.code == b.code }
+
+        public func hash(into hasher: inout Hasher) { hasher.combine(code) }
     }
 
     /// The session that the update was for.
@@ -71,22 +85,38 @@ public struct InvalidSessionUpdateError: Error, Hashable, Sendable {
         self.sessionID = sessionID
         self.reason = reason
     }
+
+    /// `Session support cannot be updated:` and the reason.
+    public var description: String { "Session \(sessionID) cannot be updated: \(reason)" }
+    public var errorDescription: String? { description }
 }
 
-/// Thrown when the changes after a cursor are not all in the journal: some are too old and were dropped, or the cursor comes
-/// from another journal, such as that of the database that a backup was made of, or from a later state of this one.
+/// Thrown when the changes after a cursor can't all be had: some are too old and were dropped, the next one is damaged, or the
+/// cursor comes from another journal, such as that of the database that a backup was made of, or from a later state of this one.
 ///
 /// Take a new snapshot and follow the changes after its cursor.
-public struct ChangeCursorExpiredError: Error, Hashable, Sendable {
+public struct ChangeCursorExpiredError: Error, Hashable, Sendable, CustomStringConvertible, LocalizedError {
     /// The cursor.
     public let cursor: ChangeCursor
+    /// What is wrong with the next change, if it is damaged; never the malformed value.
+    public let damage: String?
 
     /// Creates the error, in a test for instance.
-    public init(cursor: ChangeCursor) { self.cursor = cursor }
+    public init(cursor: ChangeCursor, damage: String? = nil) {
+        self.cursor = cursor
+        self.damage = damage
+    }
+
+    /// `The changes after the cursor 4711-12 are not all in the journal`, and what is damaged.
+    public var description: String {
+        "The changes after the cursor \(cursor) are not all in the journal" + (damage.map { ": \($0)" } ?? "")
+    }
+    public var errorDescription: String? { description }
+    public var recoverySuggestion: String? { "Take a new snapshot, and follow the changes after its cursor." }
 }
 
 /// Thrown when a session has not reached a status in time.
-public struct SessionWaitTimeoutError: Error, Hashable, Sendable {
+public struct SessionWaitTimeoutError: Error, Hashable, Sendable, CustomStringConvertible, LocalizedError {
     /// The session that was waited for.
     public let sessionID: String
     /// The statuses that would have ended the wait.
@@ -97,42 +127,7 @@ public struct SessionWaitTimeoutError: Error, Hashable, Sendable {
         self.sessionID = sessionID
         self.statuses = statuses
     }
-}
 
-extension InvalidSessionUpdateError.Reason: Hashable {
-    public static func == (a: Self, b: Self) -> Bool { a.code == b.code }
-
-    public func hash(into hasher: inout Hasher) { hasher.combine(code) }
-}
-
-extension SessionNotFoundError: CustomStringConvertible, LocalizedError {
-    /// `Session support not found`
-    public var description: String { "Session \(sessionID) not found" }
-    public var errorDescription: String? { description }
-    public var recoverySuggestion: String? { "Create it first. If the event is from a deleted session, drop it." }
-}
-
-extension SessionAlreadyExistsError: CustomStringConvertible, LocalizedError {
-    /// `Session support already exists`
-    public var description: String { "Session \(sessionID) already exists" }
-    public var errorDescription: String? { description }
-    public var recoverySuggestion: String? { "Update the existing session, delete it first, or choose another id." }
-}
-
-extension InvalidSessionUpdateError: CustomStringConvertible, LocalizedError {
-    /// `Session support cannot be updated:` and the reason.
-    public var description: String { "Session \(sessionID) cannot be updated: \(reason)" }
-    public var errorDescription: String? { description }
-}
-
-extension ChangeCursorExpiredError: CustomStringConvertible, LocalizedError {
-    /// `The changes after the cursor 4711-12 are not all in the journal`
-    public var description: String { "The changes after the cursor \(cursor) are not all in the journal" }
-    public var errorDescription: String? { description }
-    public var recoverySuggestion: String? { "Take a new snapshot, and follow the changes after its cursor." }
-}
-
-extension SessionWaitTimeoutError: CustomStringConvertible, LocalizedError {
     /// `Session support did not become connected or disconnected in time`
     public var description: String {
         let names = Session.Status.allCases.filter(statuses.contains).map(\.rawValue)

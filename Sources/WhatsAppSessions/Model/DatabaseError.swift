@@ -5,7 +5,7 @@ import WhatsAppSessionsSQLite
 ///
 /// It prints the result code, the message and the SQL text, never a value bound to the statement. For a damaged row it
 /// names the row, never the malformed value.
-public struct DatabaseError: Error, Hashable, Sendable {
+public struct DatabaseError: Error, Hashable, Sendable, CustomStringConvertible, LocalizedError {
     /// The kind of error, as specific as SQLite knows it. Compare it with a `switch` or `~=`:
     ///
     /// ```swift
@@ -16,19 +16,26 @@ public struct DatabaseError: Error, Hashable, Sendable {
     public let message: String
     /// The SQL text with its parameters in place of values; `nil` when no statement was involved.
     public let sql: String?
+    /// Whether the change may have been made all the same. Ask for the session, or make the change again where that does no
+    /// harm.
+    ///
+    /// When it is `false`, the change was not made.
+    public let isOutcomeUnknown: Bool
 
     /// Creates an error, in a test for instance.
-    public init(resultCode: ResultCode, message: String, sql: String? = nil) {
+    public init(resultCode: ResultCode, message: String, sql: String? = nil, isOutcomeUnknown: Bool = false) {
         self.resultCode = resultCode
         self.message = message
         self.sql = sql
+        self.isOutcomeUnknown = isOutcomeUnknown
     }
-}
 
-extension DatabaseError: CustomStringConvertible, LocalizedError {
-    /// `SQLite error 5: database is locked`, and the SQL text if there is one.
+    /// `SQLite error 5: database is locked`, and the SQL text if there is one; in one line.
     public var description: String {
-        "SQLite error \(resultCode.rawValue): \(message)" + (sql.map { " - while executing `\($0)`" } ?? "")
+        let statement = sql.map { $0.split(whereSeparator: \.isWhitespace).joined(separator: " ") }
+        return "SQLite error \(resultCode.rawValue): \(message)"
+            + (statement.map { " - while executing `\($0)`" } ?? "")
+            + (isOutcomeUnknown ? " - the change may have been made" : "")
     }
 
     public var errorDescription: String? { description }
@@ -79,36 +86,20 @@ extension DatabaseError {
         public static func ~= (pattern: ResultCode, code: ResultCode) -> Bool {
             pattern == code || pattern == code.primary
         }
-
-        // The importer cannot read these macros: https://sqlite.org/rescode.html#extrc
-        static let checkConstraint = ResultCode(rawValue: SQLITE_CONSTRAINT | 1 << 8)
-        static let triggerConstraint = ResultCode(rawValue: SQLITE_CONSTRAINT | 7 << 8)
     }
 
-    /// The error behind the result code that a call on `connection` has just returned.
-    ///
-    /// The corresponding C function is `sqlite3_errmsg`.
-    init(_ code: Int32, on connection: OpaquePointer?, sql: String? = nil) {
-        self.init(
-            resultCode: ResultCode(rawValue: code),
-            message: String(cString: sqlite3_errmsg(connection)),
-            sql: sql
+    /// The same error, with more words around its message.
+    func explained(_ explain: (String) -> String) -> DatabaseError {
+        DatabaseError(
+            resultCode: resultCode,
+            message: explain(message),
+            sql: sql,
+            isOutcomeUnknown: isOutcomeUnknown
         )
     }
 
-    /// The same error with more words around its message.
-    func explained(_ explain: (String) -> String) -> DatabaseError {
-        DatabaseError(resultCode: resultCode, message: explain(message), sql: sql)
-    }
-
-    /// The rule of the schema that was broken: the name of a CHECK constraint or what a trigger raised, split at the
-    /// first colon.
-    var brokenRule: (code: String, sentence: String)? {
-        guard resultCode == .checkConstraint || resultCode == .triggerConstraint else { return nil }
-        // By bytes, which is much faster than by characters.
-        let frame = resultCode == .checkConstraint ? "CHECK constraint failed: " : ""
-        let name = message.utf8.dropFirst(frame.utf8.count)
-        guard let colon = name.firstIndex(of: UInt8(ascii: ":")) else { return nil }
-        return (String(Substring(name[..<colon])), String(Substring(name[colon...].dropFirst(2))))
+    /// The same error, after which nobody can tell whether the change was made.
+    var withUnknownOutcome: DatabaseError {
+        DatabaseError(resultCode: resultCode, message: message, sql: sql, isOutcomeUnknown: true)
     }
 }

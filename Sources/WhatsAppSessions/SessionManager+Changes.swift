@@ -2,7 +2,7 @@
 extension SessionManager {
     /// Returns all sessions and a cursor, from one read: what is not in the sessions yet follows after the cursor.
     public func snapshot() throws -> SessionSnapshot {
-        try database.read { try SessionTable($0).snapshot() }
+        try Self.snapshot(store.read(.snapshot))
     }
 
     /// Returns the next changes after a cursor, the oldest first; none when nothing has changed since.
@@ -15,7 +15,7 @@ extension SessionManager {
     ///   ``DatabaseError/ResultCode/misuse`` for a limit below 1, and with ``DatabaseError/ResultCode/corrupt`` when the
     ///   first change is damaged, which it names.
     public func getChanges(after cursor: ChangeCursor, limit: Int = 100) throws -> [SessionChange] {
-        try database.read(Self.changes(after: cursor, limit: limit))
+        try store.read(Self.changes(after: cursor, limit: limit)).changes
     }
 
     /// Follows the changes after a cursor, as they are made by this manager, another process or someone using the shell.
@@ -78,8 +78,7 @@ extension SessionManager {
             }
             // The changes end when the task is cancelled.
             throw CancellationError()
-        } catch  where error is ChangeCursorExpiredError || (error as? DatabaseError)?.resultCode == .corrupt {
-            // A change that can't be had, or another session's that is damaged.
+        } catch is ChangeCursorExpiredError {
             let (session, newest) = try await sessionAndCursor(sessionID)
             if statuses.contains(session.status) { return session }
             return try await wait(for: sessionID, toBecome: statuses, after: newest)
@@ -87,9 +86,9 @@ extension SessionManager {
     }
 
     private func sessionAndCursor(_ id: String) async throws -> (session: Session, cursor: ChangeCursor) {
-        let (session, cursor) = try await database.read { try SessionTable($0).sessionAndCursor(id) }
-        guard let session else { throw SessionNotFoundError(sessionID: id) }
-        return (session, cursor)
+        let found = try await store.read(.sessionAndPlace(id: id))
+        guard let session = found.session else { throw SessionNotFoundError(sessionID: id) }
+        return (session, found.place!)
     }
 }
 
@@ -97,24 +96,26 @@ extension SessionManager {
 extension SessionManager {
     /// Returns all sessions and a cursor without blocking; see the synchronous method.
     public func snapshot() async throws -> SessionSnapshot {
-        try await database.read { try SessionTable($0).snapshot() }
+        try await Self.snapshot(store.read(.snapshot))
     }
 
     /// Returns the next changes after a cursor without blocking; see the synchronous method.
     public func getChanges(after cursor: ChangeCursor, limit: Int = 100) async throws -> [SessionChange] {
-        try await database.read(Self.changes(after: cursor, limit: limit))
+        try await store.read(Self.changes(after: cursor, limit: limit)).changes
     }
 }
 
 // What both kinds of a method share.
 extension SessionManager {
-    private static func changes(
-        after cursor: ChangeCursor,
-        limit: Int
-    ) throws -> @Sendable (Connection) throws -> [SessionChange] {
+    private static func snapshot(_ found: Found) -> SessionSnapshot {
+        // A snapshot has a place.
+        SessionSnapshot(sessions: found.sessions, cursor: found.place!, damages: found.damages)
+    }
+
+    private static func changes(after cursor: ChangeCursor, limit: Int) throws -> SessionRead {
         guard limit > 0 else {
             throw DatabaseError(resultCode: .misuse, message: "the limit is \(limit): ask for at least one change")
         }
-        return { try ChangeTable($0).changes(after: cursor, limit: limit) }
+        return .changes(after: cursor, limit: limit)
     }
 }

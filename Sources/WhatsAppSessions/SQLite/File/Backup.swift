@@ -1,17 +1,17 @@
 import Foundation
-import WhatsAppSessionsSQLite
+import WhatsAppSessionsSystem
 
 /// A new file that a database is copied to. It appears under its name only once it is complete and synced.
 ///
 /// Until then it is `NAME.partial`. A process that is killed leaves that behind, and the next copy to the same path
 /// replaces it.
-struct FileCopy: Sendable {
-    private let file: DatabaseFile
+struct Backup: Sendable {
+    private let file: DatabasePath
     private var partial: String { file.path + ".partial" }
 
     init(to path: String) throws {
-        file = try DatabaseFile(path)
-        _ = try DatabaseFile(path + ".partial")
+        file = try DatabasePath(path)
+        _ = try DatabasePath(path + ".partial")
     }
 
     /// Creates the file with what `fill` writes at the path that it is given.
@@ -19,7 +19,7 @@ struct FileCopy: Sendable {
         let folder = try systemCall(file.folder) { open(file.folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
         defer { close(folder) }
         // A log that another file left behind would be taken for the copy's.
-        for name in [file.path, file.log, file.path + "-journal"] where fileStatus(name) != nil {
+        for name in [file.path, file.log, file.journal] where fileStatus(name) != nil {
             throw DatabaseError(resultCode: .cannotOpen, message: "\(name) exists already")
         }
         let descriptor = try claimPartial()
@@ -31,8 +31,8 @@ struct FileCopy: Sendable {
                 close(descriptor)
                 throw error
             }
-            // Closed before anyone in this process may open the copy, whose locks `close` would drop.
-            try DatabaseFile.creation.withLock { _ in
+            // Closed before another thread may open the copy, whose locks `close` would drop.
+            try DatabasePath.creation.withLock { _ in
                 defer { close(descriptor) }
                 try systemCall(file.path) { whatsapp_sessions_rename_exclusively(partial, file.path) }
             }
@@ -50,11 +50,17 @@ struct FileCopy: Sendable {
         guard fileStatus(partial + "-wal") == nil else {
             throw DatabaseError(resultCode: .cannotOpen, message: "\(partial) is a database in use")
         }
-        let descriptor = try systemCall(partial) { open(partial, O_CREAT | O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0o600) }
+        // Not blocking, and looked at first: there may be a pipe of that name.
+        let descriptor = try systemCall(partial) {
+            open(partial, O_CREAT | O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0o600)
+        }
         do {
             let isLocked = flock(descriptor, LOCK_EX | LOCK_NB) == 0
             var status = stat()
             try systemCall(partial) { fstat(descriptor, &status) }
+            guard status.st_mode & S_IFMT == S_IFREG else {
+                throw DatabaseError(resultCode: .cannotOpen, message: "\(partial) is not a regular file")
+            }
             // Between opening and locking, another copy may have given it its name.
             guard isLocked, fileStatus(partial)?.st_ino == status.st_ino, status.st_nlink == 1 else {
                 throw DatabaseError(resultCode: .busy, message: "another backup to \(file.path) is under way")
@@ -66,17 +72,5 @@ struct FileCopy: Sendable {
             close(descriptor)
             throw error
         }
-    }
-}
-
-extension Connection {
-    /// Copies one state of the database to an empty file, and makes the copy a database of its own:
-    /// <https://sqlite.org/lang_vacuum.html>.
-    func copy(to path: String, renewing schema: Schema) throws {
-        try prepared("VACUUM INTO :path").execute(path)
-        let copy = try Connection.open(path, flags: SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW)
-        // Without a file beside it, or a sync: until it is complete the copy is nobody's.
-        try copy.execute("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; PRAGMA secure_delete = ON")
-        try copy.execute(schema.renewal)
     }
 }

@@ -1,46 +1,10 @@
 import Foundation
-import WhatsAppSessionsSQLite
 
-/// A database's file on the disk: its path, and what must be true before SQLite may open it.
-///
-/// No descriptor of a database in use is ever opened and closed here: `close` would drop the locks that SQLite holds for
-/// other connections of this process (<https://sqlite.org/howtocorrupt.html>, section 2.2).
-struct DatabaseFile: Sendable {
-    /// Absolute, with every link among its folders resolved, so SQLite can't mistake it for anything else: `:memory:`, or a
-    /// `file:` URI whose options could turn off locks (<https://sqlite.org/uri.html>).
-    let path: String
-    let folder: String
-    var log: String { path + "-wal" }
-
-    /// - Throws: ``DatabaseError`` when the path names no file, is too long, or its folder cannot be reached.
-    init(_ path: String) throws {
-        // By bytes: to Swift a slash followed by a combining accent is one character, and not a slash.
-        let start = path.utf8.lastIndex(of: UInt8(ascii: "/")).map(path.utf8.index(after:)) ?? path.startIndex
-        let name = path[start...]
-        guard !name.isEmpty, !path.utf8.contains(0) else {
-            throw DatabaseError(resultCode: .cannotOpen, message: "the path names no file")
-        }
-        guard !["-wal", "-shm", "-journal"].contains(where: name.hasSuffix) else {
-            throw DatabaseError(resultCode: .cannotOpen, message: "the name \(name) is that of another database's log")
-        }
-        let parent = start == path.startIndex ? "." : String(path[..<start])
-        var resolved = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
-        try systemCall(path) { realpath(parent, &resolved) == nil ? -1 : 0 }
-        folder = resolved.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
-        self.path = folder + (folder == "/" ? "" : "/") + name
-        // SQLite appends `-journal`, and takes 512 bytes with it.
-        let limit = 512 - 8
-        guard self.path.utf8.count <= limit, name.utf8.count + 8 <= NAME_MAX else {
-            throw DatabaseError(
-                resultCode: .cannotOpen,
-                message: """
-                    the path is too long: SQLite takes \(limit) bytes, here \(self.path.utf8.count), \
-                    and \(Int(NAME_MAX) - 8) in the name, here \(name.utf8.count)
-                    """
-            )
-        }
-    }
-
+// What must be true of a file before SQLite may open it.
+//
+// No descriptor of a database in use is ever opened and closed here: `close` would drop the locks that SQLite holds for other
+// connections of this process (<https://sqlite.org/howtocorrupt.html>, section 2.2).
+extension DatabasePath {
     /// One at a time in this process, since `close` would drop the locks of a manager that opened the file meanwhile.
     static let creation = Lock<Void>(())
 
@@ -48,18 +12,18 @@ struct DatabaseFile: Sendable {
     func createIfMissing() throws {
         try Self.creation.withLock { _ in
             // The log first: another process that creates both right now makes the file first.
-            let hasLog = fileStatus(log)?.st_size ?? 0 > 0
+            let hasLog = (fileStatus(log)?.st_size ?? 0) > 0
             let status = fileStatus(path)
             if let status { try requireOrdinary(path, status) }
-            for name in [log, path + "-shm", path + "-journal"] {
+            for name in [log, index, journal] {
                 if let status = fileStatus(name) { try requireOrdinary(name, status) }
             }
             // SQLite would delete a log whose file is missing or empty.
-            guard !hasLog || status?.st_size ?? 0 > 0 else {
+            if hasLog, (status?.st_size ?? 0) == 0 {
                 throw Self.refusal("there is a log, \(log), but not the file it belongs to: move that back first")
             }
             // SQLite would overwrite a file that is shorter than its smallest database.
-            guard status.map({ $0.st_size == 0 || $0.st_size >= 512 }) ?? true else {
+            if let size = status?.st_size, (1..<512).contains(size) {
                 throw DatabaseError(resultCode: .notADatabase, message: "cannot open \(path): file is not a database")
             }
             if status == nil { try create() }
@@ -120,36 +84,11 @@ struct DatabaseFile: Sendable {
 
     /// Removes group and other permissions from the file and its log; adds none, and changes nothing through a link.
     func restrict() throws {
-        for name in [path, log, path + "-shm"] {
+        for name in [path, log, index] {
             guard let status = fileStatus(name), status.st_mode & S_IFMT == S_IFREG, status.st_mode & 0o177 != 0 else {
                 continue
             }
             try systemCall(name) { fchmodat(AT_FDCWD, name, status.st_mode & 0o600, AT_SYMLINK_NOFOLLOW) }
         }
     }
-}
-
-extension DatabaseFile {
-    /// Which files have the names of the database, its log and the log's index, by device and inode.
-    struct Identity: Equatable, Sendable {
-        private let file, log, index: [UInt64]
-
-        fileprivate init(_ database: DatabaseFile) {
-            file = Self.numbers(whatsapp_sessions_get_file_id(database.path))
-            log = Self.numbers(whatsapp_sessions_get_file_id(database.log))
-            index = Self.numbers(whatsapp_sessions_get_file_id(database.path + "-shm"))
-        }
-
-        /// Whether all three are there.
-        var isComplete: Bool { ![file, log, index].contains([0, 0]) }
-
-        func isLog(_ descriptor: Int32) -> Bool { log == Self.numbers(whatsapp_sessions_get_descriptor_id(descriptor)) }
-
-        private static func numbers(_ id: whatsapp_sessions_file_id) -> [UInt64] { [id.device, id.inode] }
-    }
-
-    var identity: Identity { Identity(self) }
-
-    /// The length of the log in bytes.
-    var logSize: Int { Int(fileStatus(log)?.st_size ?? 0) }
 }

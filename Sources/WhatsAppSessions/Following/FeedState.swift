@@ -1,0 +1,118 @@
+/// What a feed knows, and the followers that wait for more. It decides; the feed reads and wakes.
+struct FeedState {
+    struct Waiter {
+        let cursor: ChangeCursor
+        let continuation: CheckedContinuation<ArraySlice<SessionChange>, any Error>
+    }
+
+    /// Whether a task reads for the followers that wait.
+    private enum Reading {
+        case idle, underWay
+        /// Something was noted meanwhile, which the read may have missed.
+        case underWayAndStale
+    }
+
+    /// What the newest page says of the changes after a place.
+    enum Known {
+        case changes(ArraySlice<SessionChange>)
+        /// The place was the newest one at this version.
+        case newest(version: Int)
+        /// The journal must be read, and will have what there is at this version.
+        case unknown(version: Int)
+    }
+
+    private var waiters: [Int: Waiter] = [:]
+    private var lastWaiter = 0
+    /// The place of the waiter that is furthest behind, or was until it left.
+    private var oldest: ChangeCursor?
+    private var reading = Reading.idle
+    /// Counts what was noted.
+    private var version = 0
+    /// The newest page, and the version at which it was complete; `nil` if it never was.
+    private var newest: (page: ChangePage, version: Int?)?
+
+    /// The newest place that is known.
+    var newestPlace: ChangeCursor? { newest?.page.end }
+
+    var hasWaiters: Bool { !waiters.isEmpty }
+
+    func known(after cursor: ChangeCursor) -> Known {
+        guard let newest, let changes = newest.page.changes(after: cursor) else { return .unknown(version: version) }
+        if !changes.isEmpty { return .changes(changes) }
+        return cursor == newest.page.end ? .newest(version: newest.version ?? version - 1) : .unknown(version: version)
+    }
+
+    /// Notes that there may be changes.
+    ///
+    /// - Returns: Whether the caller must have them read for those that wait.
+    mutating func note() -> Bool {
+        version += 1
+        switch reading {
+        case .idle: return beginsReading(unless: waiters.isEmpty)
+        case .underWay, .underWayAndStale:
+            reading = .underWayAndStale
+            return false
+        }
+    }
+
+    mutating func makeNumber() -> Int {
+        lastWaiter += 1
+        return lastWaiter
+    }
+
+    /// Adds a follower whose place was the newest one at a version.
+    ///
+    /// - Returns: Whether the caller must have read what came since.
+    mutating func add(_ waiter: Waiter, number: Int, since seen: Int) -> Bool {
+        waiters[number] = waiter
+        if waiter.cursor.number < oldest?.number ?? .max { oldest = waiter.cursor }
+        return beginsReading(unless: version == seen)
+    }
+
+    mutating func remove(_ number: Int) -> Waiter? { waiters.removeValue(forKey: number) }
+
+    mutating func removeAll() -> [Waiter] {
+        defer { (waiters, oldest) = ([:], nil) }
+        return Array(waiters.values)
+    }
+
+    private mutating func beginsReading(unless isComplete: Bool) -> Bool {
+        guard reading == .idle, !isComplete else { return false }
+        reading = .underWay
+        return true
+    }
+
+    /// Where the next read begins, and its version; `nil` when there is nothing to read, and the reading ends.
+    mutating func nextRead() -> (ChangeCursor, version: Int)? {
+        guard let oldest, !waiters.isEmpty, reading != .idle else {
+            reading = .idle
+            return nil
+        }
+        reading = .underWay
+        return (oldest, version)
+    }
+
+    /// Takes a page that was read, or none after an error.
+    ///
+    /// - Parameter version: The version when the read began.
+    /// - Returns: The waiters that it serves, and what it has for each: nothing for one that must look for itself.
+    mutating func take(_ page: ChangePage?, version: Int) -> [(Waiter, ArraySlice<SessionChange>)] {
+        newest = page.map { ($0, $0.hasMore ? nil : version) }
+        if page?.hasMore != true, reading == .underWay { reading = .idle }
+        var served: [(Waiter, ArraySlice<SessionChange>)] = []
+        served.reserveCapacity(waiters.count)
+        var others: [Int: Waiter] = [:]
+        oldest = nil
+        for (number, waiter) in waiters {
+            let news = page?.changes(after: waiter.cursor)
+            if let news, news.isEmpty {
+                others[number] = waiter
+                if waiter.cursor.number < oldest?.number ?? .max { oldest = waiter.cursor }
+            } else {
+                served.append((waiter, news ?? []))
+            }
+        }
+        waiters = others
+        return served
+    }
+}

@@ -1,0 +1,165 @@
+import WhatsAppSessionsSQLite
+
+/// The connection to a file that writes. One thread at a time may use it.
+final class FileWriter: CommitTarget {
+    /// The file may be looked at less often than it is written to.
+    private static let trustsLook = Duration.milliseconds(1)
+
+    let connection: FileConnection
+    let file: DatabasePath
+    /// The files that the database was opened with. Nothing else is written to.
+    let identity: FileIdentity
+    let pageSize: Int
+    private let keeper: LogKeeper
+
+    private var lastLook = ContinuousClock.now
+    /// How much of the log is in use, and SQLite's number of what it has seen by then.
+    private var log: (size: Int, dataVersion: UInt32) = (0, 0)
+
+    init(_ connection: FileConnection, _ keeper: LogKeeper) throws {
+        self.connection = connection
+        self.keeper = keeper
+        file = connection.file
+        identity = file.look()
+        guard identity.isComplete else { throw DatabaseError.moved }
+        pageSize = try connection.connection.rows(of: "PRAGMA page_size") { try Int($0.integer(0)) }.first ?? 0
+    }
+
+    func commit(
+        _ writes: [SessionWrite],
+        until deadline: ContinuousClock.Instant
+    ) throws -> [Result<Written, any Error>] {
+        try requireSoundFile(until: deadline)
+        let outcomes =
+            writes.count == 1 && writes[0].isOneStatement
+            ? [try commitStatement(of: writes[0], until: deadline)]
+            : try commitTransaction(of: writes, until: deadline)
+        noteLog()
+        // If the file was moved during the commit, the writes are in the moved file.
+        guard file.look() == identity else { throw DatabaseError.moved.withUnknownOutcome }
+        lastLook = .now
+        if connection.logPages > LogUpkeep.longLog { keeper.owe(.startOver) }
+        if outcomes.contains(where: { (try? $0.get().dropsQRCode) == true }) { keeper.owe(.erase) }
+        return outcomes
+    }
+
+    /// A statement that is alone needs no BEGIN and COMMIT, which take an eighth of a creation.
+    private func commitStatement(
+        of write: SessionWrite,
+        until deadline: ContinuousClock.Instant
+    ) throws -> Result<Written, any Error> {
+        do {
+            return .success(
+                try connection.wait(until: deadline) { connection in
+                    try connection.rollBack()
+                    return try SQLiteSessions(connection).make(write)
+                }
+            )
+        } catch let error as DatabaseError where error.mayHaveCommitted {
+            throw settle(error, until: deadline)
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    /// Makes the writes in one transaction. SQLite undoes a statement that fails, and goes on with the transaction.
+    private func commitTransaction(
+        of writes: [SessionWrite],
+        until deadline: ContinuousClock.Instant
+    ) throws -> [Result<Written, any Error>] {
+        try connection.begin(until: deadline)
+        let connection = connection.connection
+        var outcomes: [Result<Written, any Error>] = []
+        do {
+            for write in writes {
+                outcomes.append(Result { try SQLiteSessions(connection).make(write) })
+                // An error may have taken back the whole transaction.
+                guard connection.isInTransaction else { throw outcomes.last!.error ?? DatabaseError.transactionLost }
+            }
+        } catch {
+            try? connection.rollBack()
+            throw error
+        }
+        do {
+            try connection.prepared("COMMIT").execute()
+        } catch let error as DatabaseError {
+            try? connection.rollBack()
+            throw error.mayHaveCommitted ? settle(error, until: deadline) : error
+        }
+        return outcomes
+    }
+
+    /// What a commit that failed has written to the log would come back after a crash. The next commit overwrites it.
+    private func settle(_ error: DatabaseError, until deadline: ContinuousClock.Instant) -> DatabaseError {
+        do {
+            try connection.connection.rollBack()
+            try connection.commitHeader(until: deadline)
+            return error
+        } catch {
+            return (error as? DatabaseError ?? .moved).withUnknownOutcome
+        }
+    }
+
+    // MARK: The file
+
+    /// Looks at the file before a write, unless it was looked at just now, after another one.
+    private func requireSoundFile(until deadline: ContinuousClock.Instant) throws {
+        guard .now - lastLook > Self.trustsLook else { return }
+        let look = file.look()
+        guard look == identity else { throw DatabaseError.moved }
+        guard look.logSize < log.size else { return }
+        // A log that another connection started over may be shorter. Then that connection has committed something.
+        try connection.begin(until: deadline)
+        defer { try? connection.connection.rollBack() }
+        guard dataVersion != log.dataVersion else {
+            throw DatabaseError(
+                resultCode: .corrupt,
+                message:
+                    "another program cut the log \(file.log), and with it what was not in the file yet: restore a backup"
+            )
+        }
+    }
+
+    /// Notes how long the log must be at least.
+    func noteLog() {
+        log = (Self.logSize(pages: connection.logPages, pageSize), dataVersion)
+    }
+
+    /// How long a log of so many pages is: a header, then pages with a header each.
+    ///
+    /// <https://sqlite.org/fileformat.html#the_write_ahead_log>
+    static func logSize(pages: Int, _ pageSize: Int) -> Int { 32 + pages * (24 + pageSize) }
+
+    /// Another number once any connection has committed something, as far as this one knows.
+    ///
+    /// The corresponding C function is `sqlite3_file_control` with `SQLITE_FCNTL_DATA_VERSION`.
+    private var dataVersion: UInt32 {
+        var version: UInt32 = 0
+        sqlite3_file_control(connection.connection.handle, "main", SQLITE_FCNTL_DATA_VERSION, &version)
+        return version
+    }
+}
+
+extension SessionWrite {
+    /// Whether SQLite makes it with one statement that writes.
+    fileprivate var isOneStatement: Bool {
+        if case .recover = self { false } else { true }
+    }
+}
+
+extension DatabaseError {
+    /// Whether a commit that ended with this error may be in the log all the same.
+    fileprivate var mayHaveCommitted: Bool {
+        .ioError ~= resultCode || .full ~= resultCode || .outOfMemory ~= resultCode
+    }
+
+    fileprivate static var transactionLost: DatabaseError {
+        DatabaseError(resultCode: .error, message: "the transaction ended before its commit")
+    }
+}
+
+extension Result {
+    fileprivate var error: Failure? {
+        if case .failure(let error) = self { error } else { nil }
+    }
+}

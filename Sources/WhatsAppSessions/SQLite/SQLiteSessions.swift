@@ -1,0 +1,439 @@
+import Foundation
+
+/// How SQLite does each operation. Its SQL, its parameters and its rows stand in one function.
+struct SQLiteSessions {
+    let connection: Connection
+
+    init(_ connection: Connection) {
+        self.connection = connection
+    }
+
+    /// What a read finds in one statement or, between two commits, in several.
+    func find(_ read: SessionRead) throws -> Found {
+        switch read {
+        case .session(let id): Found(session: try session(id))
+        case .exists(let id): Found(exists: try exists(id))
+        case .list(let status): try list(status)
+        case .counts: Found(counts: try counts())
+        case .snapshot: try list(nil, place: newestPlace())
+        case .sessionAndPlace(let id): Found(session: try session(id), place: try newestPlace())
+        case .newestPlace: Found(place: try newestPlace())
+        case .changes(let cursor, let limit): try changes(after: cursor, limit: limit)
+        }
+    }
+
+    /// Makes a write: all of it or, when this throws, nothing.
+    func make(_ write: SessionWrite) throws -> Written {
+        switch write {
+        case .create(let id, let now): try create(id, at: now)
+        case .update(let id, let updates, let connectedAt, let now):
+            try update(id, updates, connectedAt: connectedAt, at: now)
+        case .delete(let id): try delete(id)
+        case .recover(let now): try recover(at: now)
+        case .renewHistory: try renewHistory()
+        }
+    }
+}
+
+// MARK: - Sessions
+
+extension SQLiteSessions {
+    /// The columns of a session, in the order of ``Column``. The first ten are those that an update writes.
+    private static let columns = """
+        status, phone_number, name, connected_at, qr_code, status_changed_at, qr_code_received_at, qr_code_number, \
+        disconnect_code, disconnect_text, created_at, seq, id
+        """
+
+    fileprivate enum Column {
+        static let (status, phoneNumber, name, connectedAt): (Int32, Int32, Int32, Int32) = (0, 1, 2, 3)
+        static let (qrCode, statusChangedAt, qrCodeReceivedAt): (Int32, Int32, Int32) = (4, 5, 6)
+        static let (qrCodeNumber, disconnectCode, disconnectText): (Int32, Int32, Int32) = (7, 8, 9)
+        static let (createdAt, seq, id): (Int32, Int32, Int32) = (10, 11, 12)
+        static let written: Range<Int32> = 0..<10
+    }
+
+    private func session(_ id: String) throws -> Session? {
+        try connection.prepared("SELECT \(Self.columns) FROM sessions WHERE id = :id").first(id) {
+            try Session(id: id, row: $0)
+        }
+    }
+
+    private func exists(_ id: String) throws -> Bool {
+        try connection.prepared("SELECT 1 FROM sessions WHERE id = :id").first(id) { _ in true } ?? false
+    }
+
+    /// All sessions, or those with a status.
+    private func list(_ status: Session.Status?, place: ChangeCursor? = nil) throws -> Found {
+        var found = Found(place: place)
+        try list(status, after: .min, limit: .max, into: &found)
+        return found
+    }
+
+    /// Adds the next sessions in order of creation. A damaged one is named instead.
+    ///
+    /// - Returns: The `seq` of the last row; `nil` when there are fewer rows than `limit`.
+    @discardableResult
+    func list(_ status: Session.Status?, after seq: Int64, limit: Int64, into found: inout Found) throws -> Int64? {
+        var (last, count) = (seq, Int64(0))
+        try connection.prepared(
+            """
+            SELECT \(Self.columns) FROM sessions
+            WHERE seq > :seq AND (:status IS NULL OR status = :status) ORDER BY seq LIMIT :limit
+            """
+        ).eachRow {
+            try $0.bind(seq, to: ":seq")
+            try $0.bind(status?.rawValue, to: ":status")
+            try $0.bind(limit, to: ":limit")
+        } read: { row in
+            (last, count) = (try row.integer(Column.seq), count + 1)
+            if let session = try session(in: row, damages: &found.damages) { found.sessions.append(session) }
+        }
+        return count == limit ? last : nil
+    }
+
+    /// The session in a row, or `nil` and what is wrong with it.
+    private func session(in row: Row, damages: inout [SessionDamage]) throws -> Session? {
+        var id: String?
+        do {
+            id = try row.text(Column.id)
+            return try Session(id: id!, row: row)
+        } catch let error as DatabaseError where error.resultCode == .corrupt {
+            let seq = try row.integer(Column.seq)
+            let description = id == nil ? "\(error.message) in the row with the seq \(seq)" : error.message
+            damages.append(SessionDamage(sessionID: id, seq: seq, description: description))
+            return nil
+        }
+    }
+
+    /// Counts in one scan; `GROUP BY` would sort the rows first.
+    private func counts() throws -> [Session.Status: Int] {
+        try connection.prepared(
+            """
+            SELECT count(*) FILTER (WHERE status = 'initializing'), count(*) FILTER (WHERE status = 'qr_waiting'),
+                count(*) FILTER (WHERE status = 'connected'), count(*) FILTER (WHERE status = 'disconnected')
+            FROM sessions
+            """
+        ).only { row in
+            [
+                .initializing: try Int(row.integer(0)), .qrWaiting: try Int(row.integer(1)),
+                .connected: try Int(row.integer(2)), .disconnected: try Int(row.integer(3)),
+            ]
+        }
+    }
+
+    private func create(_ id: String, at now: Int64) throws -> Written {
+        do {
+            try connection.prepared("INSERT INTO sessions (id, created_at) VALUES (:id, :created_at)").execute(id) {
+                try $0.bind(now, to: ":created_at")
+            }
+        } catch let error as DatabaseError where error.brokenRule?.code == "already_exists" {
+            return Written()
+        }
+        return Written(session: Session(id: id, status: .initializing, createdAt: Date(milliseconds: now)))
+    }
+
+    /// Computes the session as it will be, then writes what was computed. In this order nothing has changed when either
+    /// fails; and RETURNING would fill a temporary table: <https://sqlite.org/lang_returning.html>.
+    ///
+    /// A new time always differs from the one that it replaces. That is how the triggers tell this statement from others, whose
+    /// times they set. Changes within the same moment are a millisecond apart.
+    private func update(
+        _ id: String,
+        _ updates: SessionUpdates,
+        connectedAt: Int64?,
+        at now: Int64
+    ) throws -> Written {
+        let compute = try connection.prepared(
+            """
+            SELECT status, phone_number, name, connected_at, qr_code,
+                CASE
+                    WHEN status IS old_status THEN old_status_changed_at
+                    WHEN old_status_changed_at BETWEEN :now AND :now + 999 THEN old_status_changed_at + 1
+                    ELSE :now
+                END,
+                CASE
+                    WHEN qr_code IS old_qr_code THEN old_qr_code_received_at
+                    WHEN qr_code IS NULL THEN NULL
+                    WHEN old_qr_code_received_at BETWEEN :now AND :now + 999 THEN old_qr_code_received_at + 1
+                    ELSE :now
+                END,
+                CASE
+                    WHEN status <> 'qr_waiting' THEN NULL
+                    WHEN qr_code IS NULL OR qr_code IS old_qr_code THEN old_qr_code_number
+                    ELSE coalesce(old_qr_code_number, 0) + 1
+                END,
+                disconnect_code, disconnect_text, created_at, seq, old_qr_code IS NOT NULL AND old_qr_code IS NOT qr_code
+            FROM (
+                SELECT
+                    coalesce(:status, status) AS status,
+                    iif(:changes_phone_number, :phone_number, phone_number) AS phone_number,
+                    iif(:changes_name, :name, name) AS name,
+                    created_at,
+                    CASE
+                        WHEN :changes_connected_at THEN :connected_at
+                        WHEN :status = 'connected' AND status <> 'connected' THEN :now
+                        ELSE connected_at
+                    END AS connected_at,
+                    CASE
+                        WHEN :changes_qr_code THEN :qr_code
+                        WHEN coalesce(:status, status) = 'qr_waiting' THEN qr_code
+                    END AS qr_code,
+                    CASE
+                        WHEN :changes_disconnect_reason THEN :disconnect_code
+                        WHEN coalesce(:status, status) <> 'connected' THEN disconnect_code
+                    END AS disconnect_code,
+                    CASE
+                        WHEN :changes_disconnect_reason THEN :disconnect_text
+                        WHEN coalesce(:status, status) <> 'connected' THEN disconnect_text
+                    END AS disconnect_text,
+                    seq,
+                    status AS old_status,
+                    status_changed_at AS old_status_changed_at,
+                    qr_code AS old_qr_code,
+                    qr_code_received_at AS old_qr_code_received_at,
+                    qr_code_number AS old_qr_code_number
+                FROM sessions WHERE id = :id
+            )
+            """
+        )
+        // In place of the id, the SELECT says whether a QR code is dropped.
+        let dropsQRCode = Column.id
+        let write = try connection.prepared(
+            """
+            UPDATE sessions
+            SET status = :status, phone_number = :phone_number, name = :name, connected_at = :connected_at,
+                qr_code = :qr_code, status_changed_at = :status_changed_at, qr_code_received_at = :qr_code_received_at,
+                qr_code_number = :qr_code_number, disconnect_code = :disconnect_code, disconnect_text = :disconnect_text
+            WHERE seq = :seq
+            """
+        )
+        do {
+            return try compute.first {
+                try $0.bind(id, to: ":id")
+                try $0.bind(updates.status?.rawValue, to: ":status")
+                try $0.bind(updates.phoneNumber.isChange, to: ":changes_phone_number")
+                try $0.bind(updates.phoneNumber.newValue, to: ":phone_number")
+                try $0.bind(updates.name.isChange, to: ":changes_name")
+                try $0.bind(updates.name.newValue, to: ":name")
+                try $0.bind(updates.connectedAt.isChange, to: ":changes_connected_at")
+                try $0.bind(connectedAt, to: ":connected_at")
+                try $0.bind(updates.qrCode.isChange, to: ":changes_qr_code")
+                try $0.bind(updates.qrCode.newValue, to: ":qr_code")
+                try $0.bind(updates.disconnectReason.isChange, to: ":changes_disconnect_reason")
+                try $0.bind(updates.disconnectReason.newValue?.code.map(Int64.init), to: ":disconnect_code")
+                try $0.bind(updates.disconnectReason.newValue?.text, to: ":disconnect_text")
+                try $0.bind(now, to: ":now")
+            } read: { row in
+                let session = try Session(id: id, row: row)
+                let dropsQRCode = try row.integer(dropsQRCode) != 0
+                try write.execute {
+                    try $0.bind(Column.written, of: row)
+                    try $0.bind(Column.seq, of: row, to: ":seq")
+                }
+                return Written(session: session, dropsQRCode: dropsQRCode)
+            } ?? Written()
+        } catch let error as DatabaseError {
+            guard let rule = error.brokenRule else { throw error }
+            throw InvalidSessionUpdateError(
+                sessionID: id,
+                reason: .init(code: rule.code, description: rule.sentence)
+            )
+        }
+    }
+
+    /// A deleted session may have had a QR code, so deleting one always erases the log.
+    private func delete(_ id: String) throws -> Written {
+        try connection.prepared("DELETE FROM sessions WHERE id = :id").execute(id)
+        let deleted = connection.changes
+        return Written(deleted: deleted, dropsQRCode: deleted > 0)
+    }
+
+    /// Disconnects every live session that can be read, and gives those a reason that have none.
+    private func recover(at now: Int64) throws -> Written {
+        var written = Written()
+        try connection.prepared(
+            "SELECT \(Self.columns) FROM sessions WHERE status IS NOT 'disconnected' ORDER BY seq"
+        ).eachRow { row in
+            if let session = try session(in: row, damages: &written.damages) {
+                if session.qrCode != nil { written.dropsQRCode = true }
+                written.recovered.append(session)
+            }
+        }
+        let disconnect = try connection.prepared(
+            """
+            UPDATE sessions
+            SET status = 'disconnected', qr_code = NULL, qr_code_received_at = NULL, qr_code_number = NULL,
+                status_changed_at = iif(
+                    status_changed_at BETWEEN :now AND :now + 999, status_changed_at + 1, :now
+                ),
+                disconnect_text = coalesce(disconnect_text, 'the gateway stopped')
+            WHERE status IS NOT 'disconnected' AND seq BETWEEN :first AND :last
+            """
+        )
+        func disconnectSessions(from first: Int64, to last: Int64) throws {
+            try disconnect.execute {
+                try $0.bind(first, to: ":first")
+                try $0.bind(last, to: ":last")
+                try $0.bind(now, to: ":now")
+            }
+        }
+        guard !written.damages.isEmpty else {
+            // One statement, because each that runs by itself makes every later one dearer.
+            try disconnectSessions(from: .min, to: .max)
+            return written
+        }
+        // All that is between the damaged ones.
+        let damaged = written.damages.map(\.seq)
+        try connection.savepoint {
+            for (before, after) in zip([.min] + damaged, damaged + [.max]) where after > before {
+                try disconnectSessions(from: before == .min ? .min : before + 1, to: after == .max ? .max : after - 1)
+            }
+        }
+        return written
+    }
+}
+
+extension Session {
+    fileprivate init(id: String, row: Row) throws {
+        typealias Column = SQLiteSessions.Column
+        do {
+            let createdAt = Date(milliseconds: try row.integer(Column.createdAt))
+            let qrCodeReceivedAt = try row.integerIfPresent(Column.qrCodeReceivedAt)
+            let isFirst = try row.integerIfPresent(Column.qrCodeNumber) == 1
+            self.init(
+                id: id,
+                status: try Status(row: row, column: Column.status),
+                phoneNumber: try row.textIfPresent(Column.phoneNumber),
+                name: try row.textIfPresent(Column.name),
+                createdAt: createdAt,
+                connectedAt: try row.integerIfPresent(Column.connectedAt).map(Date.init(milliseconds:)),
+                qrCode: try row.textIfPresent(Column.qrCode),
+                statusChangedAt: try row.integerIfPresent(Column.statusChangedAt).map(Date.init(milliseconds:)),
+                qrCodeReceivedAt: qrCodeReceivedAt.map(Date.init(milliseconds:)),
+                disconnectReason: try DisconnectReason(row, Column.disconnectCode, Column.disconnectText),
+                qrCodeExpiresAt: qrCodeReceivedAt.map { Date(milliseconds: $0 &+ (isFirst ? 60_000 : 20_000)) }
+            )
+        } catch let error as DatabaseError where error.resultCode == .corrupt {
+            throw error.explained { "\($0) in the row with the id \(id)" }
+        }
+    }
+}
+
+extension Session.Status {
+    fileprivate init(row: Row, column: Int32) throws {
+        // Faster than `init(rawValue:)`, which compares the texts out of line.
+        switch try row.text(column) {
+        case Self.initializing.rawValue: self = .initializing
+        case Self.qrWaiting.rawValue: self = .qrWaiting
+        case Self.connected.rawValue: self = .connected
+        case Self.disconnected.rawValue: self = .disconnected
+        default: throw row.malformed(column)
+        }
+    }
+}
+
+extension DisconnectReason {
+    /// `nil` when there is none.
+    fileprivate init?(_ row: Row, _ code: Int32, _ text: Int32) throws {
+        guard let words = try row.textIfPresent(text) else { return nil }
+        self.init(code: try row.integerIfPresent(code).map(Int.init), text: words)
+    }
+}
+
+// MARK: - The journal
+
+/// Thrown when the journal's history is that of a database which this one was copied from, with `.restore` for instance.
+struct HistoryOfAnotherDatabase: Error {}
+
+extension SQLiteSessions {
+    /// The newest place in the journal.
+    func newestPlace() throws -> ChangeCursor {
+        let place = try connection.prepared(
+            """
+            SELECT history, (SELECT max(number) FROM session_changes) FROM journal WHERE id = 1
+            """
+        ).first { row in ChangeCursor(history: try row.integer(0), number: try row.integerIfPresent(1) ?? 0) }
+        guard let place else {
+            throw DatabaseError(resultCode: .corrupt, message: "the table journal is empty: restore a backup")
+        }
+        return place
+    }
+
+    /// Checks that the history is this database's. Copies that SQLite makes have another schema version than their original, and
+    /// so has a file that a copy was restored to.
+    func requireOwnHistory() throws {
+        let isOwn = try connection.prepared(
+            "SELECT schema_version IS (SELECT schema_version FROM pragma_schema_version) FROM journal WHERE id = 1"
+        ).first { try $0.integer(0) != 0 }
+        if isOwn == false { throw HistoryOfAnotherDatabase() }
+    }
+
+    private func renewHistory() throws -> Written {
+        try connection.prepared(
+            """
+            UPDATE journal
+            SET history = random() & 0x7fffffffffffffff,
+                schema_version = (SELECT schema_version FROM pragma_schema_version)
+            WHERE schema_version IS NOT (SELECT schema_version FROM pragma_schema_version)
+            """
+        ).execute()
+        return Written()
+    }
+
+    /// The changes after a cursor, the oldest first; none if the cursor is the newest. They end before a damaged one. And the
+    /// newest place, at the same moment.
+    private func changes(after cursor: ChangeCursor, limit: Int) throws -> Found {
+        let newest = try newestPlace()
+        guard cursor.history == newest.history, cursor.number <= newest.number else {
+            throw ChangeCursorExpiredError(cursor: cursor)
+        }
+        var changes: [SessionChange] = []
+        var damage: String?
+        var number = cursor.number
+        try connection.prepared(
+            """
+            SELECT number, session_id, previous_status, status, fields, disconnect_code, disconnect_text, changed_at
+            FROM session_changes WHERE number > :number ORDER BY number LIMIT :limit
+            """
+        ).prefix {
+            try $0.bind(cursor.number, to: ":number")
+            try $0.bind(Int64(limit), to: ":limit")
+        } while: { row in
+            // The numbers have no gaps, so one that is missing was dropped.
+            guard try row.integer(0) == number + 1 else { throw ChangeCursorExpiredError(cursor: cursor) }
+            number += 1
+            do {
+                changes.append(try SessionChange(ChangeCursor(history: cursor.history, number: number), row))
+                return true
+            } catch let error as DatabaseError where error.resultCode == .corrupt {
+                damage = "\(error.message) in the change with the number \(number)"
+                return false
+            }
+        }
+        if changes.isEmpty, damage != nil || cursor.number < newest.number {
+            throw ChangeCursorExpiredError(cursor: cursor, damage: damage)
+        }
+        return Found(changes: changes, place: newest)
+    }
+}
+
+extension SessionChange {
+    /// Reads a row of the SELECT above.
+    fileprivate init(_ cursor: ChangeCursor, _ row: Row) throws {
+        func status(_ column: Int32) throws -> Session.Status? {
+            try row.isNull(column) ? nil : Session.Status(row: row, column: column)
+        }
+        let (before, after) = (try status(2), try status(3))
+        guard before != nil || after != nil else { throw row.malformed(3) }
+        self.init(
+            cursor: cursor,
+            sessionID: try row.text(1),
+            kind: before == nil ? .created : after == nil ? .deleted : .updated,
+            date: Date(milliseconds: try row.integer(7)),
+            fields: Fields(rawValue: Int(try row.integer(4))),
+            previousStatus: before,
+            status: after,
+            disconnectReason: try DisconnectReason(row, 5, 6)
+        )
+    }
+}

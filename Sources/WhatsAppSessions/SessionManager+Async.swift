@@ -1,0 +1,72 @@
+// The methods for `async` code. None blocks a thread of Swift's cooperative pool, apart from lists in memory.
+
+import Foundation
+
+extension SessionManager {
+    /// Creates a session without blocking; see the synchronous method.
+    @discardableResult
+    public func createSession(_ sessionID: String? = nil) async throws -> Session {
+        let id = Self.id(sessionID)
+        guard let session = try await write(.create(id: id, at: Date.millisecondsNow)).session else {
+            throw SessionAlreadyExistsError(sessionID: id)
+        }
+        return session
+    }
+
+    /// Returns the session with this id, or `nil`, without blocking.
+    public func getSession(_ sessionID: String) async throws -> Session? {
+        try await store.read(.session(id: sessionID)).session
+    }
+
+    /// Returns all sessions in order of creation, without blocking.
+    public func getAllSessions() async throws -> [Session] {
+        try await store.read(.list(nil)).sessions
+    }
+
+    /// Returns the sessions that have this status, without blocking.
+    public func getSessions(status: Session.Status) async throws -> [Session] {
+        try await store.read(.list(status)).sessions
+    }
+
+    /// Returns how many sessions have each status, without blocking.
+    public func countSessions() async throws -> [Session.Status: Int] {
+        try await store.read(.counts).counts
+    }
+
+    /// Changes some fields of a session without blocking; see the synchronous method.
+    @discardableResult
+    public func updateSession(_ sessionID: String, _ updates: SessionUpdates) async throws -> Session {
+        guard let session = try await write(Self.update(of: sessionID, updates)).session else {
+            throw SessionNotFoundError(sessionID: sessionID)
+        }
+        return session
+    }
+
+    /// Deletes a session without blocking; `false` when there was none.
+    @discardableResult
+    public func deleteSession(_ sessionID: String) async throws -> Bool {
+        try await write(.delete(id: sessionID)).deleted > 0
+    }
+
+    /// Returns whether there is a session with this id, without blocking.
+    public func sessionExists(_ sessionID: String) async throws -> Bool {
+        try await store.read(.exists(id: sessionID)).exists
+    }
+
+    /// Marks the sessions that a dead process left behind, without blocking; see the synchronous method.
+    @discardableResult
+    public func recoverSessions() async throws -> [Session] {
+        try await Self.recovered(write(.recover(at: Date.millisecondsNow)))
+    }
+
+    /// Writes a consistent copy of the database to a new file without blocking; see the synchronous method.
+    public func backUp(to path: String) async throws {
+        try await store.copy(to: path)
+    }
+
+    /// Closes the manager without blocking; see the synchronous method.
+    public func close() async throws {
+        try await store.close()
+        feed.noteChange()
+    }
+}

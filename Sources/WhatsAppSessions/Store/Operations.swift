@@ -1,0 +1,63 @@
+/// What a caller asks an engine to change, as a value: it can wait in a queue, share a commit, and be made again.
+enum SessionWrite: Sendable {
+    /// A time is in milliseconds since 1970.
+    case create(id: String, at: Int64)
+    /// - Parameter connectedAt: The new `connectedAt` of the updates, in milliseconds.
+    case update(id: String, SessionUpdates, connectedAt: Int64?, at: Int64)
+    case delete(id: String)
+    /// Disconnects every session that isn't disconnected.
+    case recover(at: Int64)
+    /// Begins a new history of the journal, if the one there is belongs to another database.
+    case renewHistory
+}
+
+/// What a write did. Each kind fills in what it has, and a refused one throws.
+struct Written: Sendable {
+    /// The session after a creation or an update; `nil` if the id to create is taken, or no session has the id to update.
+    var session: Session?
+    /// How many rows were deleted.
+    var deleted = 0
+    /// The sessions that a recovery disconnected, as they were before.
+    var recovered: [Session] = []
+    /// The rows that it couldn't read.
+    var damages: [SessionDamage] = []
+    /// Whether a QR code was dropped, which must not be kept in a log.
+    var dropsQRCode = false
+}
+
+/// What a caller asks an engine to find.
+enum SessionRead: Sendable {
+    case session(id: String)
+    case exists(id: String)
+    /// All sessions, or those with a status.
+    case list(Session.Status?)
+    case counts
+    /// The list, and the newest place in the journal.
+    case snapshot
+    /// One session, and the newest place in the journal.
+    case sessionAndPlace(id: String)
+    case newestPlace
+    case changes(after: ChangeCursor, limit: Int)
+
+    /// Whether it may take so long that short reads should not wait for it.
+    var isLong: Bool {
+        switch self {
+        case .list, .counts, .snapshot: true
+        case .changes(_, let limit): limit > 1000
+        case .session, .exists, .sessionAndPlace, .newestPlace: false
+        }
+    }
+}
+
+/// What a read found. Each kind fills in what it was asked for.
+struct Found: Sendable {
+    var session: Session?
+    var exists = false
+    var sessions: [Session] = []
+    /// The rows that couldn't be read.
+    var damages: [SessionDamage] = []
+    var counts: [Session.Status: Int] = [:]
+    var changes: [SessionChange] = []
+    /// The newest place in the journal.
+    var place: ChangeCursor?
+}

@@ -1,0 +1,58 @@
+/// A write that waits for its commit, and its caller.
+final class QueuedWrite: Sendable {
+    /// Who waits for the outcome.
+    private enum Caller: Sendable {
+        case thread(WaitingThread)
+        case task(CheckedContinuation<Written, any Error>)
+    }
+
+    let write: SessionWrite
+    /// When its caller stops waiting for locks.
+    let deadline: ContinuousClock.Instant
+    private let caller: Caller
+
+    init(_ write: SessionWrite, until deadline: ContinuousClock.Instant, for thread: WaitingThread) {
+        (self.write, self.deadline, caller) = (write, deadline, .thread(thread))
+    }
+
+    init(
+        _ write: SessionWrite,
+        until deadline: ContinuousClock.Instant,
+        for task: CheckedContinuation<Written, any Error>
+    ) {
+        (self.write, self.deadline, caller) = (write, deadline, .task(task))
+    }
+
+    /// The thread that waits for it; `nil` if a task does.
+    var thread: WaitingThread? {
+        if case .thread(let thread) = caller { thread } else { nil }
+    }
+
+    func finish(_ outcome: Result<Written, any Error>) {
+        switch caller {
+        case .thread(let thread): thread.wake(.outcome(outcome))
+        case .task(let task): task.resume(with: outcome)
+        }
+    }
+}
+
+/// A thread that waits until it is told what to do next.
+final class WaitingThread: Sendable {
+    enum Signal: Sendable {
+        case outcome(Result<Written, any Error>)
+        /// It may use the database now, and passes it on afterwards.
+        case turn
+    }
+
+    private struct State {
+        var signal: Signal?
+        var isSignalled: Bool { signal != nil }
+    }
+
+    private let state = Lock(State())
+
+    func wake(_ signal: Signal) { state.withLock { $0.signal = signal } }
+
+    /// Waits for the next signal, and takes it.
+    func wait() -> Signal { state.withLock(when: \.isSignalled) { $0.signal.take()! } }
+}

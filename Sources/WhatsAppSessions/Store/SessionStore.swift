@@ -1,0 +1,29 @@
+/// An engine that keeps sessions: what it is asked for, whatever it keeps them in.
+///
+/// Each method has an `async` twin, which waits without blocking the thread that it is called on.
+protocol SessionStore: Sendable {
+    /// Whether other processes can change the sessions, so that followers must look for their changes.
+    var isShared: Bool { get }
+
+    /// Finds something, as it is at one moment. It sees every write that returned before.
+    func read(_ read: SessionRead) throws -> Found
+    func read(_ read: SessionRead) async throws -> Found
+
+    /// Changes something: all of it or, when it throws, nothing. In a file it is on the disk when this returns.
+    func write(_ write: SessionWrite) throws -> Written
+    func write(_ write: SessionWrite) async throws -> Written
+
+    /// Copies the database to a new file.
+    func copy(to path: String) throws
+    func copy(to path: String) async throws
+
+    /// Ends the store. Later calls throw; closing again does nothing.
+    func close() throws
+    func close() async throws
+}
+
+extension DatabaseError {
+    static var closed: DatabaseError {
+        DatabaseError(resultCode: .misuse, message: "the database was closed: open it again")
+    }
+}

@@ -1,0 +1,19 @@
+// System calls that Swift cannot make alike on Linux and macOS.
+
+// Which files have three names, by device and inode, without following a link; zeros where there is none. And how long the
+// second one is.
+typedef struct {
+    unsigned long long device[3], inode[3];
+    long long second_size;
+} whatsapp_sessions_look;
+
+whatsapp_sessions_look whatsapp_sessions_look_at(const char *first, const char *second, const char *third);
+
+// Whether a descriptor is open on the second of those files.
+int whatsapp_sessions_is_second(int descriptor, const whatsapp_sessions_look *look);
+
+// Renames a file, unless something has the new name; -1 and errno if that fails.
+int whatsapp_sessions_rename_exclusively(const char *from, const char *to);
+
+// Starts a thread that nobody joins; 0, or why not, as pthread_create has it.
+int whatsapp_sessions_start_thread(void (*body)(void *), void *context);
