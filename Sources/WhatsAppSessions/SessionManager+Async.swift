@@ -61,12 +61,15 @@ extension SessionManager {
 
     /// Writes a consistent copy of the database to a new file without blocking; see the synchronous method.
     public func backUp(to path: String) async throws {
-        try await store.copy(to: path)
+        try owner.requireThisProcess()
+        let backUp: @Sendable (String) throws -> Void = backUp
+        try await threads.run { try backUp(path) }
     }
 
     /// Closes the manager without blocking; see the synchronous method.
     public func close() async throws {
-        try await store.close()
-        feed.noteChange()
+        try owner.requireThisProcess()
+        let close: @Sendable () throws -> Void = close
+        try await threads.run { try close() }
     }
 }

@@ -29,7 +29,7 @@ extension SessionManager {
     ///
     /// A change by this manager comes at once; one by another process within a fifth of a second.
     public func changes(after cursor: ChangeCursor) -> SessionChanges {
-        SessionChanges(manager: self, cursor: cursor)
+        SessionChanges(feed: feed, cursor: cursor, manager: self)
     }
 
     /// Waits until a session has one of these statuses; returns at once if it has one already.

@@ -31,6 +31,9 @@ public final class SessionManager: Sendable {
 
     let store: any SessionStore
     let feed: ChangeFeed
+    /// For `async` calls of what blocks.
+    let threads = Threads(limit: 2)
+    let owner = Fork.Owner()
 
     init(_ store: any SessionStore) {
         self.store = store
@@ -137,7 +140,7 @@ public final class SessionManager: Sendable {
     /// - Parameter path: Where to write the copy; an existing file is never overwritten.
     /// - Throws: ``DatabaseError`` when there is something at `path`, or the copy cannot be written; then nothing is left.
     public func backUp(to path: String) throws {
-        try store.copy(to: path)
+        try Backup(to: path).create { try store.copy(to: $0) }
     }
 
     /// Finishes the waiting changes, erases dropped QR codes from the log, and closes the manager.

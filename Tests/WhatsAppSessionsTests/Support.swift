@@ -136,9 +136,7 @@ final class SpyStore: SessionStore {
     func write(_ write: SessionWrite) throws -> Written { try store.write(write) }
     func write(_ write: SessionWrite) async throws -> Written { try await store.write(write) }
     func copy(to path: String) throws { try store.copy(to: path) }
-    func copy(to path: String) async throws { try await store.copy(to: path) }
     func close() throws { try store.close() }
-    func close() async throws { try await store.close() }
 
     private func note(_ read: SessionRead, _ found: Found) -> Found {
         state.withLock { counts in

@@ -6,26 +6,28 @@
 /// It throws ``ChangeCursorExpiredError`` when changes after the cursor are no longer in the journal, and ``DatabaseError``
 /// when the manager is closed, its file was moved, or the next change is damaged.
 public struct SessionChanges: AsyncSequence, Sendable {
-    let manager: SessionManager
+    let feed: ChangeFeed
     let cursor: ChangeCursor
+    /// Keeps the manager open.
+    let manager: any AnyObject & Sendable
 
-    public func makeAsyncIterator() -> Iterator { Iterator(manager: manager, cursor: cursor) }
+    public func makeAsyncIterator() -> Iterator { Iterator(changes: self) }
 
     /// Reads the changes page by page, and holds no read open between two.
     public struct Iterator: AsyncIteratorProtocol, Sendable {
-        fileprivate let manager: SessionManager
-        fileprivate var cursor: ChangeCursor
+        private let changes: SessionChanges
+        private var cursor: ChangeCursor
         private var page: ArraySlice<SessionChange> = []
 
-        fileprivate init(manager: SessionManager, cursor: ChangeCursor) {
-            self.manager = manager
-            self.cursor = cursor
+        fileprivate init(changes: SessionChanges) {
+            self.changes = changes
+            cursor = changes.cursor
         }
 
         /// Returns the next change, and waits until there is one; `nil` when the task is cancelled.
         public mutating func next(isolation actor: isolated (any Actor)?) async throws -> SessionChange? {
             guard !Task.isCancelled else { return nil }
-            if page.isEmpty { page = try await manager.feed.changes(after: cursor) }
+            if page.isEmpty { page = try await changes.feed.changes(after: cursor) }
             guard let change = page.popFirst() else { return nil }
             cursor = change.cursor
             return change

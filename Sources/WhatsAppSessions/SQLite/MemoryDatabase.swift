@@ -18,7 +18,6 @@ final class MemoryDatabase: SessionStore {
     private let openDatabase: Fork.OpenDatabase
     private let owner = Fork.Owner()
     private let state: Lock<State>
-    private let copying = Threads(limit: 1)
 
     init() throws {
         openDatabase = try Fork.OpenDatabase()
@@ -103,23 +102,14 @@ final class MemoryDatabase: SessionStore {
 
     /// Copies the pages piece by piece, and writes them out when nobody waits any more.
     func copy(to path: String) throws {
-        let backup = try Backup(to: path)
         let copy = try PageCopy()
         try inPieces {
             while try use({ try copy.addPages(of: $0, atMost: 1000) }) {}
         }
-        try backup.create { try copy.write(to: $0) }
+        try copy.write(to: path)
     }
 
-    func copy(to path: String) async throws {
-        try await copying.run { try self.copy(to: path) }
-    }
-
-    func close() throws { try end() }
-
-    func close() async throws { try end() }
-
-    private func end() throws {
+    func close() throws {
         try owner.requireThisProcess()
         state.withLock(when: \.mayWrite) { $0.connection = nil }
     }

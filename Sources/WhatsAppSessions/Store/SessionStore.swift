@@ -1,6 +1,6 @@
 /// An engine that keeps sessions: what it is asked for, whatever it keeps them in.
 ///
-/// Each method has an `async` twin, which waits without blocking the thread that it is called on.
+/// The `async` methods wait without blocking the thread that they are called on.
 protocol SessionStore: Sendable {
     /// Whether other processes can change the sessions, so that followers must look for their changes.
     var isShared: Bool { get }
@@ -13,13 +13,11 @@ protocol SessionStore: Sendable {
     func write(_ write: SessionWrite) throws -> Written
     func write(_ write: SessionWrite) async throws -> Written
 
-    /// Copies the database to a new file.
+    /// Writes the sessions to an empty file at `path`, as an SQLite database of its own. Blocks for as long as it takes.
     func copy(to path: String) throws
-    func copy(to path: String) async throws
 
-    /// Ends the store. Later calls throw; closing again does nothing.
+    /// Ends the store. Later calls throw; closing again does nothing. Blocks for as long as it takes.
     func close() throws
-    func close() async throws
 }
 
 extension DatabaseError {

@@ -12,8 +12,6 @@ final class FileDatabase: SessionStore {
     private let shortReads, longReads: Readers
     let keeper = LogKeeper()
     private let checkpointer = Lock<FileConnection?>(nil)
-    /// For `async` copies and the end.
-    private let threads = Threads(limit: 2)
 
     init(_ path: String, patience: Duration = .seconds(60)) throws {
         openDatabase = try Fork.OpenDatabase()
@@ -120,14 +118,9 @@ final class FileDatabase: SessionStore {
     /// Copies the pages, and writes them out when no read is under way any more that the log would have to wait for.
     func copy(to path: String) throws {
         try owner.requireThisProcess()
-        let backup = try Backup(to: path)
         let copy = try PageCopy()
         try longReads.use { connection in while try copy.addPages(of: connection, atMost: -1) {} }
-        try backup.create { try copy.write(to: $0) }
-    }
-
-    func copy(to path: String) async throws {
-        try await threads.run { try self.copy(to: path) }
+        try copy.write(to: path)
     }
 
     // MARK: The end
@@ -147,9 +140,5 @@ final class FileDatabase: SessionStore {
             try file.requireInPlace(identity)
             last.connection.setDeletesLogAtEnd(true)
         }
-    }
-
-    func close() async throws {
-        try await threads.run { try self.close() }
     }
 }
