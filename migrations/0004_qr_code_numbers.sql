@@ -7,27 +7,52 @@ UPDATE sessions
 SET qr_code_number = iif(abs(qr_code_received_at - coalesce(status_changed_at, created_at)) < 1000, 1, 2)
 WHERE qr_code IS NOT NULL;
 
--- Number the code for statements that don't. The library numbers it itself.
-CREATE TRIGGER sessions_new_qr_code_is_numbered
+-- Set what a statement leaves out when it changes a status or a QR code: the time of each, and the number. The library sets
+-- them itself. One trigger instead of three, since each costs every update something, whether it fires or not.
+DROP TRIGGER sessions_status_change_is_timed;
+DROP TRIGGER sessions_new_qr_code_is_timed;
+CREATE TRIGGER sessions_change_is_timed
 AFTER UPDATE ON sessions
-WHEN NEW.qr_code_number IS NOT CASE
-    WHEN NEW.status IS NOT 'qr_waiting' THEN NULL
-    WHEN NEW.qr_code IS NULL OR NEW.qr_code IS OLD.qr_code THEN OLD.qr_code_number
-    ELSE coalesce(OLD.qr_code_number, 0) + 1
-END
-BEGIN
-    UPDATE sessions
-    SET qr_code_number = CASE
+WHEN NEW.status IS NOT OLD.status AND NEW.status_changed_at IS OLD.status_changed_at
+    OR (NEW.qr_code IS NULL) <> (NEW.qr_code_received_at IS NULL)
+    OR NEW.qr_code IS NOT OLD.qr_code AND NEW.qr_code_received_at IS OLD.qr_code_received_at
+    OR NEW.qr_code_number IS NOT CASE
         WHEN NEW.status IS NOT 'qr_waiting' THEN NULL
         WHEN NEW.qr_code IS NULL OR NEW.qr_code IS OLD.qr_code THEN OLD.qr_code_number
         ELSE coalesce(OLD.qr_code_number, 0) + 1
     END
+BEGIN
+    UPDATE sessions
+    SET status_changed_at = iif(
+            NEW.status IS NOT OLD.status AND NEW.status_changed_at IS OLD.status_changed_at,
+            CAST((julianday('now') - 2440587.5) * 86400000 + 0.5 AS INTEGER), NEW.status_changed_at
+        ),
+        qr_code_received_at = CASE
+            WHEN NEW.qr_code IS NULL THEN NULL
+            WHEN NEW.qr_code_received_at IS NULL
+                OR NEW.qr_code IS NOT OLD.qr_code AND NEW.qr_code_received_at IS OLD.qr_code_received_at
+            THEN CAST((julianday('now') - 2440587.5) * 86400000 + 0.5 AS INTEGER)
+            ELSE NEW.qr_code_received_at
+        END,
+        qr_code_number = CASE
+            WHEN NEW.status IS NOT 'qr_waiting' THEN NULL
+            WHEN NEW.qr_code IS NULL OR NEW.qr_code IS OLD.qr_code THEN OLD.qr_code_number
+            ELSE coalesce(OLD.qr_code_number, 0) + 1
+        END
     WHERE seq = NEW.seq;
 END;
 
-CREATE TRIGGER sessions_first_qr_code_is_numbered
+DROP TRIGGER sessions_first_qr_code_is_timed;
+CREATE TRIGGER sessions_first_qr_code_is_timed
 AFTER INSERT ON sessions
-WHEN NEW.qr_code_number IS NOT iif(NEW.qr_code IS NULL, NULL, 1)
+WHEN (NEW.qr_code IS NULL) <> (NEW.qr_code_received_at IS NULL)
+    OR (NEW.qr_code IS NULL) <> (NEW.qr_code_number IS NULL)
 BEGIN
-    UPDATE sessions SET qr_code_number = iif(NEW.qr_code IS NULL, NULL, 1) WHERE seq = NEW.seq;
+    UPDATE sessions
+    SET qr_code_received_at = iif(
+            NEW.qr_code IS NULL, NULL,
+            coalesce(NEW.qr_code_received_at, CAST((julianday('now') - 2440587.5) * 86400000 + 0.5 AS INTEGER))
+        ),
+        qr_code_number = iif(NEW.qr_code IS NULL, NULL, 1)
+    WHERE seq = NEW.seq;
 END;

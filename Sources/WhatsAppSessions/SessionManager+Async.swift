@@ -15,7 +15,7 @@ extension SessionManager {
 
     /// Returns the session with this id, or `nil`, without blocking.
     public func getSession(_ sessionID: String) async throws -> Session? {
-        try await store.read(.session(id: sessionID)).session
+        try await store.session(sessionID)
     }
 
     /// Returns all sessions in order of creation, without blocking.
@@ -50,7 +50,7 @@ extension SessionManager {
 
     /// Returns whether there is a session with this id, without blocking.
     public func sessionExists(_ sessionID: String) async throws -> Bool {
-        try await store.read(.exists(id: sessionID)).exists
+        try await store.exists(sessionID)
     }
 
     /// Marks the sessions that a dead process left behind, without blocking; see the synchronous method.

@@ -66,7 +66,7 @@ public final class SessionManager: Sendable {
 
     /// Returns the session with this id, or `nil`.
     public func getSession(_ sessionID: String) throws -> Session? {
-        try store.read(.session(id: sessionID)).session
+        try store.session(sessionID)
     }
 
     /// Returns all sessions in order of creation, as they were at one moment.
@@ -110,7 +110,7 @@ public final class SessionManager: Sendable {
 
     /// Returns whether there is a session with this id.
     public func sessionExists(_ sessionID: String) throws -> Bool {
-        try store.read(.exists(id: sessionID)).exists
+        try store.exists(sessionID)
     }
 
     /// Marks the sessions that a dead process left behind as disconnected, so that the host can connect them again.

@@ -131,6 +131,10 @@ final class SpyStore: SessionStore {
     var counts: Counts { state.withLock { $0 } }
     var isShared: Bool { store.isShared }
 
+    func session(_ id: String) throws -> Session? { try store.session(id) }
+    func session(_ id: String) async throws -> Session? { try await store.session(id) }
+    func exists(_ id: String) throws -> Bool { try store.exists(id) }
+    func exists(_ id: String) async throws -> Bool { try await store.exists(id) }
     func read(_ read: SessionRead) throws -> Found { try note(read, store.read(read)) }
     func read(_ read: SessionRead) async throws -> Found { try await note(read, store.read(read)) }
     func write(_ write: SessionWrite) throws -> Written { try store.write(write) }

@@ -82,15 +82,28 @@ enum Kind: String, CaseIterable {
 
 enum Schema {
     /// The library's own.
-    static let sql = withoutJournal + String(decoding: PackageResources._003_session_changes_sql, as: UTF8.self)
+    static let sql = script(
+        PackageResources._001_create_sessions_sql,
+        PackageResources._002_session_overview_sql,
+        PackageResources._003_session_changes_sql,
+        PackageResources._004_qr_code_numbers_sql,
+        PackageResources._005_cheaper_journal_sql,
+        PackageResources._006_history_of_one_file_sql
+    )
 
-    static let withoutJournal = [
-        PackageResources._001_create_sessions_sql, PackageResources._002_session_overview_sql,
-    ].map { String(decoding: $0, as: UTF8.self) }.joined()
+    static let withoutJournal = script(
+        PackageResources._001_create_sessions_sql,
+        PackageResources._002_session_overview_sql,
+        PackageResources._004_qr_code_numbers_sql
+    )
+
+    private static func script(_ migrations: [UInt8]...) -> String {
+        migrations.map { String(decoding: $0, as: UTF8.self) }.joined()
+    }
 
     static let columns = """
         id, status, phone_number, name, created_at, connected_at, qr_code, status_changed_at, qr_code_received_at,
-        disconnect_code, disconnect_text
+        disconnect_code, disconnect_text, qr_code_number
         """
 }
 

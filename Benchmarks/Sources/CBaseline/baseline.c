@@ -7,7 +7,7 @@
 
 #define COLUMNS \
     "id, status, phone_number, name, created_at, connected_at, qr_code, status_changed_at, qr_code_received_at," \
-    " disconnect_code, disconnect_text"
+    " disconnect_code, disconnect_text, qr_code_number"
 #define NEW_STATUS "coalesce(?2, status)"
 #define NEW_QR_CODE "CASE WHEN ?9 THEN ?10 WHEN " NEW_STATUS " = 'qr_waiting' THEN qr_code END"
 // The library's rule: changes in one millisecond are a millisecond apart.
@@ -48,6 +48,9 @@ baseline *baseline_open(const char *path, const char *schema) {
             "  iif(" NEW_STATUS " IS status, status_changed_at, " AFTER("status_changed_at") "),"
             " qr_code_received_at = CASE WHEN " NEW_QR_CODE " IS qr_code THEN qr_code_received_at"
             "  WHEN " NEW_QR_CODE " IS NOT NULL THEN " AFTER("qr_code_received_at") " END,"
+            " qr_code_number = CASE WHEN " NEW_STATUS " <> 'qr_waiting' THEN NULL"
+            "  WHEN " NEW_QR_CODE " IS NULL OR " NEW_QR_CODE " IS qr_code THEN qr_code_number"
+            "  ELSE coalesce(qr_code_number, 0) + 1 END,"
             NEW_REASON(" disconnect_code", "?13") ","
             NEW_REASON(" disconnect_text", "?14")
             " WHERE id = ?1 RETURNING " COLUMNS)
@@ -106,6 +109,7 @@ static baseline_session row(sqlite3_stmt *statement) {
         .has_disconnect_code = sqlite3_column_type(statement, 9) != SQLITE_NULL,
         .disconnect_code = sqlite3_column_int64(statement, 9),
         .disconnect_text = text(statement, 10),
+        .qr_code_number = sqlite3_column_int64(statement, 11),
     };
 }
 

@@ -31,6 +31,14 @@ final class MemoryDatabase: SessionStore {
 
     // MARK: Reads
 
+    func session(_ id: String) throws -> Session? { try use { try SQLiteSessions($0).session(id) } }
+
+    func session(_ id: String) async throws -> Session? { try use { try SQLiteSessions($0).session(id) } }
+
+    func exists(_ id: String) throws -> Bool { try use { try SQLiteSessions($0).exists(id) } }
+
+    func exists(_ id: String) async throws -> Bool { try use { try SQLiteSessions($0).exists(id) } }
+
     func read(_ read: SessionRead) throws -> Found { try find(read) }
 
     func read(_ read: SessionRead) async throws -> Found { try find(read) }

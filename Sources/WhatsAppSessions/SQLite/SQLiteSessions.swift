@@ -11,8 +11,6 @@ struct SQLiteSessions {
     /// What a read finds in one statement or, between two commits, in several.
     func find(_ read: SessionRead) throws -> Found {
         switch read {
-        case .session(let id): Found(session: try session(id))
-        case .exists(let id): Found(exists: try exists(id))
         case .list(let status): try list(status)
         case .counts: Found(counts: try counts())
         case .snapshot: try list(nil, place: newestPlace())
@@ -38,27 +36,39 @@ struct SQLiteSessions {
 // MARK: - Sessions
 
 extension SQLiteSessions {
-    /// The columns of a session, in the order of ``Column``. The first ten are those that an update writes.
+    /// The columns of a session, in the order of ``Column``; a list adds `seq` and `id`. The first ten are those that an update
+    /// writes.
     private static let columns = """
         status, phone_number, name, connected_at, qr_code, status_changed_at, qr_code_received_at, qr_code_number, \
-        disconnect_code, disconnect_text, created_at, seq, id
+        disconnect_code, disconnect_text, created_at
         """
 
     fileprivate enum Column {
-        static let (status, phoneNumber, name, connectedAt): (Int32, Int32, Int32, Int32) = (0, 1, 2, 3)
-        static let (qrCode, statusChangedAt, qrCodeReceivedAt): (Int32, Int32, Int32) = (4, 5, 6)
-        static let (qrCodeNumber, disconnectCode, disconnectText): (Int32, Int32, Int32) = (7, 8, 9)
-        static let (createdAt, seq, id): (Int32, Int32, Int32) = (10, 11, 12)
+        static let status: Int32 = 0
+        static let phoneNumber: Int32 = 1
+        static let name: Int32 = 2
+        static let connectedAt: Int32 = 3
+        static let qrCode: Int32 = 4
+        static let statusChangedAt: Int32 = 5
+        static let qrCodeReceivedAt: Int32 = 6
+        static let qrCodeNumber: Int32 = 7
+        static let disconnectCode: Int32 = 8
+        static let disconnectText: Int32 = 9
+        static let createdAt: Int32 = 10
+        static let seq: Int32 = 11
+        static let id: Int32 = 12
+        /// In the SELECT of an update, in place of the id.
+        static let dropsQRCode: Int32 = 12
         static let written: Range<Int32> = 0..<10
     }
 
-    private func session(_ id: String) throws -> Session? {
+    func session(_ id: String) throws -> Session? {
         try connection.prepared("SELECT \(Self.columns) FROM sessions WHERE id = :id").first(id) {
             try Session(id: id, row: $0)
         }
     }
 
-    private func exists(_ id: String) throws -> Bool {
+    func exists(_ id: String) throws -> Bool {
         try connection.prepared("SELECT 1 FROM sessions WHERE id = :id").first(id) { _ in true } ?? false
     }
 
@@ -77,7 +87,7 @@ extension SQLiteSessions {
         var (last, count) = (seq, Int64(0))
         try connection.prepared(
             """
-            SELECT \(Self.columns) FROM sessions
+            SELECT \(Self.columns), seq, id FROM sessions
             WHERE seq > :seq AND (:status IS NULL OR status = :status) ORDER BY seq LIMIT :limit
             """
         ).eachRow {
@@ -196,8 +206,6 @@ extension SQLiteSessions {
             )
             """
         )
-        // In place of the id, the SELECT says whether a QR code is dropped.
-        let dropsQRCode = Column.id
         let write = try connection.prepared(
             """
             UPDATE sessions
@@ -225,7 +233,7 @@ extension SQLiteSessions {
                 try $0.bind(now, to: ":now")
             } read: { row in
                 let session = try Session(id: id, row: row)
-                let dropsQRCode = try row.integer(dropsQRCode) != 0
+                let dropsQRCode = try row.integer(Column.dropsQRCode) != 0
                 try write.execute {
                     try $0.bind(Column.written, of: row)
                     try $0.bind(Column.seq, of: row, to: ":seq")
@@ -252,7 +260,7 @@ extension SQLiteSessions {
     private func recover(at now: Int64) throws -> Written {
         var written = Written()
         try connection.prepared(
-            "SELECT \(Self.columns) FROM sessions WHERE status IS NOT 'disconnected' ORDER BY seq"
+            "SELECT \(Self.columns), seq, id FROM sessions WHERE status IS NOT 'disconnected' ORDER BY seq"
         ).eachRow { row in
             if let session = try session(in: row, damages: &written.damages) {
                 if session.qrCode != nil { written.dropsQRCode = true }

@@ -25,10 +25,8 @@ struct Written: Sendable {
     var dropsQRCode = false
 }
 
-/// What a caller asks an engine to find.
+/// What a caller asks an engine to find, apart from one session by its id.
 enum SessionRead: Sendable {
-    case session(id: String)
-    case exists(id: String)
     /// All sessions, or those with a status.
     case list(Session.Status?)
     case counts
@@ -44,7 +42,7 @@ enum SessionRead: Sendable {
         switch self {
         case .list, .counts, .snapshot: true
         case .changes(_, let limit): limit > 1000
-        case .session, .exists, .sessionAndPlace, .newestPlace: false
+        case .sessionAndPlace, .newestPlace: false
         }
     }
 }
@@ -52,7 +50,6 @@ enum SessionRead: Sendable {
 /// What a read found. Each kind fills in what it was asked for.
 struct Found: Sendable {
     var session: Session?
-    var exists = false
     var sessions: [Session] = []
     /// The rows that couldn't be read.
     var damages: [SessionDamage] = []

@@ -5,6 +5,14 @@ protocol SessionStore: Sendable {
     /// Whether other processes can change the sessions, so that followers must look for their changes.
     var isShared: Bool { get }
 
+    /// The session with an id. Not among the other reads: it is the one that a gateway makes most, and a struct that can hold
+    /// every answer would cost it a fifteenth more.
+    func session(_ id: String) throws -> Session?
+    func session(_ id: String) async throws -> Session?
+
+    func exists(_ id: String) throws -> Bool
+    func exists(_ id: String) async throws -> Bool
+
     /// Finds something, as it is at one moment. It sees every write that returned before.
     func read(_ read: SessionRead) throws -> Found
     func read(_ read: SessionRead) async throws -> Found

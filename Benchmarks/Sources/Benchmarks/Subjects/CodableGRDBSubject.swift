@@ -68,6 +68,11 @@ final class CodableGRDBSubject: SynchronousSubject {
                 let now = Date()
                 if session.status != old { session.statusChangedAt = now }
                 if session.qrCode != oldQRCode { session.qrCodeReceivedAt = session.qrCode == nil ? nil : now }
+                if session.status != "qr_waiting" {
+                    session.qrCodeNumber = nil
+                } else if session.qrCode != nil, session.qrCode != oldQRCode {
+                    session.qrCodeNumber = (session.qrCodeNumber ?? 0) + 1
+                }
             }
         }
     }
@@ -96,4 +101,5 @@ private struct SessionRecord: Codable, FetchableRecord, PersistableRecord {
     var qrCodeReceivedAt: Date?
     var disconnectCode: Int?
     var disconnectText: String?
+    var qrCodeNumber: Int?
 }

@@ -53,7 +53,11 @@ struct SessionDictionary {
             qrCode: qrCode,
             statusChangedAt: status == old.status ? old.statusChangedAt : now,
             qrCodeReceivedAt: qrCode == old.qrCode ? old.qrCodeReceivedAt : qrCode == nil ? nil : now,
-            disconnectReason: reason
+            disconnectReason: reason,
+            qrCodeExpiresAt: qrCode == nil
+                ? nil
+                : qrCode == old.qrCode
+                    ? old.qrCodeExpiresAt : now.addingTimeInterval(old.status == .qrWaiting ? 20 : 60)
         )
         sessions[id] = (order, session)
         return session

@@ -97,6 +97,11 @@ private let updateReturning = """
             WHEN \(newQRCode) IS NOT NULL
                 THEN iif(qr_code_received_at BETWEEN ?11 AND ?11 + 999, qr_code_received_at + 1, ?11)
         END,
+        qr_code_number = CASE
+            WHEN coalesce(?2, status) <> 'qr_waiting' THEN NULL
+            WHEN \(newQRCode) IS NULL OR \(newQRCode) IS qr_code THEN qr_code_number
+            ELSE coalesce(qr_code_number, 0) + 1
+        END,
         disconnect_code = CASE WHEN ?12 THEN ?13 WHEN coalesce(?2, status) <> 'connected' THEN disconnect_code END,
         disconnect_text = CASE WHEN ?12 THEN ?14 WHEN coalesce(?2, status) <> 'connected' THEN disconnect_text END
     WHERE id = ?1 RETURNING \(Schema.columns)
@@ -109,7 +114,7 @@ private struct TunedSession: FetchableRecord {
     let createdAt: Int64
     let connectedAt: Int64?
     let qrCode: String?
-    let statusChangedAt, qrCodeReceivedAt, disconnectCode: Int64?
+    let statusChangedAt, qrCodeReceivedAt, disconnectCode, qrCodeNumber: Int64?
     let disconnectText: String?
 
     init(row: Row) {
@@ -124,5 +129,6 @@ private struct TunedSession: FetchableRecord {
         qrCodeReceivedAt = row[8]
         disconnectCode = row[9]
         disconnectText = row[10]
+        qrCodeNumber = row[11]
     }
 }

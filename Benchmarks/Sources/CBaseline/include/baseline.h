@@ -14,7 +14,7 @@ typedef struct {
     char *id, *phone_number, *name, *qr_code, *disconnect_text;
     baseline_status status;
     bool has_connected_at, has_status_changed_at, has_qr_code_received_at, has_disconnect_code;
-    int64_t created_at, connected_at, status_changed_at, qr_code_received_at, disconnect_code;
+    int64_t created_at, connected_at, status_changed_at, qr_code_received_at, disconnect_code, qr_code_number;
 } baseline_session;
 
 // A change: of a field that can be cleared, whether it changes and to what. A NULL status keeps it.

@@ -37,6 +37,26 @@ final class FileDatabase: SessionStore {
 
     // MARK: Reads
 
+    func session(_ id: String) throws -> Session? {
+        try owner.requireThisProcess()
+        return try shortReads.use { try SQLiteSessions($0).session(id) }
+    }
+
+    func session(_ id: String) async throws -> Session? {
+        try owner.requireThisProcess()
+        return try await shortReads.use { try SQLiteSessions($0).session(id) }
+    }
+
+    func exists(_ id: String) throws -> Bool {
+        try owner.requireThisProcess()
+        return try shortReads.use { try SQLiteSessions($0).exists(id) }
+    }
+
+    func exists(_ id: String) async throws -> Bool {
+        try owner.requireThisProcess()
+        return try await shortReads.use { try SQLiteSessions($0).exists(id) }
+    }
+
     func read(_ read: SessionRead) throws -> Found {
         try owner.requireThisProcess()
         do {
@@ -63,7 +83,7 @@ final class FileDatabase: SessionStore {
     private func find(_ read: SessionRead, on connection: Connection) throws -> Found {
         let sessions = SQLiteSessions(connection)
         switch read {
-        case .session, .exists, .list, .counts: return try sessions.find(read)
+        case .list, .counts: return try sessions.find(read)
         case .snapshot, .sessionAndPlace, .newestPlace, .changes:
             // In a file that was moved away nothing changes any more.
             if case .newestPlace = read { try file.requireInPlace(identity) }
