@@ -102,27 +102,36 @@ extension Connection {
     /// Checks that every table, trigger and view is still as the scripts of this version define it, apart from columns that
     /// were added. Tools that rebuild a table drop its constraints and triggers, and the rules with them.
     func requireObjects(of schema: Schema, version: Int) throws {
+        let found = try objects()
+        guard let changed = try firstChange(from: schema, version, in: found) else { return }
+        for other in 1...schema.migrations.count where try firstChange(from: schema, other, in: found) == nil {
+            throw DatabaseError(
+                resultCode: .corrupt,
+                message: """
+                    PRAGMA user_version says \(version), but the schema is that of version \(other): \
+                    set it to \(other) again
+                    """
+            )
+        }
+        throw DatabaseError(
+            resultCode: .corrupt,
+            message: """
+                another program changed or removed the \(changed), and the rules that came with it: \
+                restore a backup, or copy the rows to a new file
+                """
+        )
+    }
+
+    /// The first object that is not as the scripts of a version define it.
+    private func firstChange(from schema: Schema, _ version: Int, in found: [String: String]) throws -> String? {
         let original = try Connection.openInMemory()
         for migration in schema.migrations.prefix(version) {
             try original.execute(String(decoding: migration, as: UTF8.self))
         }
-        let (expected, found) = (try original.objects(), try objects())
-        for (name, sql) in expected.sorted(by: { $0.key < $1.key }) where found[name] != sql {
-            // A released script is run once, so only a table's columns can have been added by somebody.
-            if let found = found[name], try original.columns(of: name, asIn: found) == sql { continue }
-            throw DatabaseError(
-                resultCode: .corrupt,
-                message: found[name] == nil && version < schema.migrations.count
-                    ? """
-                    the \(name) is missing, although the database says that it has had \(version) migrations \
-                    (PRAGMA user_version): set that back, or restore a backup
-                    """
-                    : """
-                    another program changed or removed the \(name), and the rules that came with it: \
-                    restore a backup, or copy the rows to a new file
-                    """
-            )
-        }
+        return try original.objects().sorted { $0.key < $1.key }.first { name, sql in
+            guard let found = found[name], found != sql else { return found[name] == nil }
+            return try original.columns(of: name, asIn: found) != sql
+        }?.key
     }
 
     /// The SQL of a table of another database, without the columns that the table of the same name has not here; `nil` if

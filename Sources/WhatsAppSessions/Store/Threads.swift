@@ -3,7 +3,7 @@ import WhatsAppSessionsSystem
 
 /// A few threads of our own, for work that may block: Swift's pool must not, and Dispatch's runs out when its callers block.
 ///
-/// A thread is started when there is work and none is idle, and ends after some seconds without work.
+/// A thread is started when there is work and none is idle, and ends after a second without work.
 final class Threads: Sendable {
     typealias Start = @Sendable (@escaping @Sendable () -> Void) throws -> Void
 
@@ -61,10 +61,10 @@ final class Threads: Sendable {
         while let body = next() { body() }
     }
 
-    /// The next piece of work; `nil` when none came for some seconds, and the thread ends.
+    /// The next piece of work; `nil` when none came for a second, and the thread ends.
     private func next() -> (@Sendable () -> Void)? {
         state.withLock { $0.idle += 1 }
-        return state.withLock(when: \.hasWork, orAfter: 5) { state in
+        return state.withLock(when: \.hasWork, orAfter: 1) { state in
             state.idle -= 1
             if state.hasWork { return state.work.removeFirst() }
             state.threads -= 1

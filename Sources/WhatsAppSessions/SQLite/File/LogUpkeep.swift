@@ -96,7 +96,7 @@ extension DatabasePath {
         var (offset, count) = (start, 0)
         repeat {
             count = try Int(systemCall(log) { Int32(pread(descriptor, &block, block.count, off_t(offset))) })
-            if block[..<count] != zeros[..<count] {
+            if memcmp(block, zeros, count) != 0 {
                 // What a short write leaves is read again.
                 count = try Int(systemCall(log) { Int32(pwrite(descriptor, zeros, count, off_t(offset))) })
             }

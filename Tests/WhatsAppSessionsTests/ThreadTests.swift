@@ -1,0 +1,148 @@
+import Foundation
+import Testing
+
+@testable import WhatsAppSessions
+
+/// Callers on threads, queues and tasks, as many as there may be.
+@Suite(.timeLimit(.minutes(3))) struct ThreadTests {
+    let folder = TemporaryFolder()
+
+    @Test func `a thousand queues, a thousand threads and a thousand tasks each get their change`() async throws {
+        let manager = try folder.open()
+        try await manager.createSession("support")
+        try await withThrowingTaskGroup { group in
+            for number in 0..<1000 {
+                group.addTask {
+                    // Dispatch has 255 threads for queues that block.
+                    try await withCheckedThrowingContinuation { continuation in
+                        DispatchQueue(label: "account \(number)").async {
+                            continuation.resume(with: Result { try createSession("queue \(number)", manager) })
+                        }
+                    }
+                }
+                group.addTask {
+                    try await onThread { _ = try manager.createSession("thread \(number)") }
+                }
+                group.addTask {
+                    _ = try await manager.createSession("task \(number)")
+                    _ = try await manager.getSession("support")
+                }
+            }
+            try await group.waitForAll()
+        }
+        #expect(try await manager.getAllSessions().count == 3001)
+        // Upkeep needs no thread of a pool, either.
+        try await manager.updateSession("support", SessionUpdates(status: .qrWaiting, qrCode: .set("2@SECRET")))
+        try await manager.updateSession("support", SessionUpdates(status: .connected))
+        try await until { !folder.contents.contains("2@SECRET") }
+    }
+
+    // In a function that is not `async`, so that it calls the synchronous method.
+    private func createSession(_ id: String, _ manager: SessionManager) throws { try manager.createSession(id) }
+
+    private struct NoThread: Error {}
+
+    @Test func `where no thread can be started, an async call ends with an error, and a blocking one is made`() async throws {
+        let target = Target()
+        let commits = SharedCommits(on: target, patience: .seconds(60), thread: Threads(limit: 1) { _ in throw NoThread() })
+        await #expect(throws: NoThread.self) { try await commits.write(.delete(id: "x")) }
+        #expect(try await onThread { try commits.write(.delete(id: "x")) }.deleted == 1)
+        // A task that waits behind a thread is served by that thread, or told.
+        await commits.hold(until: 2)
+        async let blocking = onThread { try commits.write(.delete(id: "y")) }
+        async let waiting = commits.write(.delete(id: "z"))
+        #expect(try await blocking.deleted == 1)
+        #expect(try await waiting.deleted == 1)
+    }
+
+    private final class Target: CommitTarget {
+        func commit(_ writes: [SessionWrite], until: ContinuousClock.Instant) -> [Result<Written, any Error>] {
+            writes.map { _ in .success(Written(deleted: 1)) }
+        }
+    }
+
+    @Test func `work is done in order by as many threads as may be, and a thread that can't be started is an error`()
+        async throws
+    {
+        let starts = Lock(0)
+        let threads = Threads(limit: 1) { body in
+            starts.withLock { $0 += 1 }
+            try Threads.start(body)
+        }
+        let order = Lock<[Int]>([])
+        try addWork(100, to: threads) { number in order.withLock { $0.append(number) } }
+        try await until { order.withLock(\.count) == 100 }
+        #expect(order.withLock { $0 } == Array(0..<100))
+        #expect(starts.withLock { $0 } == 1)
+        let none = Threads(limit: 1) { _ in throw NoThread() }
+        #expect(throws: NoThread.self) { try addWork(1, to: none) { _ in } }
+        await #expect(throws: NoThread.self) { try await none.run { 1 } }
+        // A second one isn't needed where there is a first.
+        let few = Lock(0)
+        let one = Threads(limit: 2) { body in
+            guard few.withLock({ count in
+                count += 1
+                return count == 1
+            }) else { throw NoThread() }
+            try Threads.start(body)
+        }
+        let both = Lock(0)
+        try addWork(2, to: one) { _ in both.withLock { $0 += 1 } }
+        try await until { both.withLock { $0 } == 2 }
+    }
+
+    private func addWork(_ count: Int, to threads: Threads, _ body: @escaping @Sendable (Int) -> Void) throws {
+        for number in 0..<count { try threads.run { body(number) } }
+    }
+
+    @Test func `reads in memory go on while a list or a backup is made, and a change waits for one state`() async throws {
+        let manager = try SessionManager()
+        try manager.execute(
+            """
+            WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 30000)
+            INSERT INTO sessions (id, created_at) SELECT n, 0 FROM numbers
+            """
+        )
+        for isBackup in [false, true] {
+            let path = folder.path + "/copy\(isBackup)"
+            let isDone = Lock(false)
+            let long = Task {
+                try await onThread {
+                    defer { isDone.withLock { $0 = true } }
+                    if isBackup {
+                        try manager.backUp(to: path)
+                        return
+                    }
+                    for _ in 0..<5 { #expect(try manager.getAllSessions().count == 30_000) }
+                }
+            }
+            var gets = 0
+            while !isDone.withLock({ $0 }) {
+                #expect(try await manager.getSession("7") != nil)
+                gets += 1
+            }
+            try await long.value
+            // One each, if they waited for its end.
+            #expect(gets > 10)
+        }
+        // A list beside a thread that gives two sessions the same name, one after the other.
+        let stop = Lock(false)
+        let changes = Task {
+            try await onThread {
+                for number in 0... where !stop.withLock({ $0 }) {
+                    for id in ["1", "29999"] {
+                        try manager.updateSession(id, SessionUpdates(name: .set("\(number)")))
+                    }
+                    if stop.withLock({ $0 }) { return }
+                }
+            }
+        }
+        for _ in 0..<20 {
+            let all = try await manager.getAllSessions()
+            let names = [all[0], all[29_998]].map { $0.name.flatMap { Int($0) } ?? -1 }
+            #expect((0...1).contains(names[0] - names[1]))
+        }
+        stop.withLock { $0 = true }
+        try await changes.value
+    }
+}
