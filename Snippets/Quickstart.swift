@@ -19,6 +19,12 @@ struct Event: Decodable {
     var at: Date, session: String, event: String, data: Payload
 }
 
+// The codes with which WhatsApp closes a socket for good. After any other the host opens a new one.
+let ended = [
+    401: "logged out", 402: "temporarily banned", 403: "account locked", 405: "worker outdated", 406: "banned",
+    409: "worker outdated", 411: "multi-device mismatch", 440: "replaced by another process",
+]
+
 // The mapping that a host writes: what an event says about the session; nil for nothing.
 extension SessionUpdates {
     init?(_ event: Event) {
@@ -29,17 +35,17 @@ extension SessionUpdates {
         case (_, "open"):
             self.init(status: .connected, connectedAt: .set(event.at))
         case (_, "close"):
-            let output = data.lastDisconnect?.error.output
-            switch output?.statusCode {
-            case 401:
-                let reason = DisconnectReason(code: 401, text: "logged out on the phone")
-                self.init(status: .disconnected, disconnectReason: .set(reason))
-            case 515:
+            let (code, message) = (
+                data.lastDisconnect?.error.output.statusCode, data.lastDisconnect?.error.output.payload.message
+            )
+            if code == 515 {
                 // A restart after the pairing, not a disconnection.
                 self.init(status: .initializing)
-            case let code:
+            } else if let code, let text = message == "QR refs attempts ended" ? "QR codes used up" : ended[code] {
+                self.init(status: .disconnected, disconnectReason: .set(DisconnectReason(code: code, text: text)))
+            } else {
                 // Lost: the host opens a new socket.
-                let reason = DisconnectReason(code: code, text: output?.payload.message ?? "connection closed")
+                let reason = DisconnectReason(code: code, text: message ?? "connection closed")
                 self.init(status: .initializing, disconnectReason: .set(reason))
             }
         case _ where data.isNewLogin == true:

@@ -2,10 +2,9 @@ extension SessionManager {
     /// Runs `body` with the `sqlite3` handle of the connection that writes. For the checks of this package only: it can break
     /// every promise.
     package func withHandle<Value: Sendable>(_ body: (OpaquePointer?) throws -> Value) throws -> Value {
-        switch store {
-        case let memory as MemoryDatabase: try memory.use { try body($0.handle) }
-        case let file as FileDatabase: try file.commits.alone { try body($0?.connection.connection.handle) }
-        default: try body(nil)
+        if let file = store as? FileDatabase {
+            return try file.commits.alone { try body($0?.connection.connection.handle) }
         }
+        return try (store as! MemoryDatabase).use { try body($0.handle) }
     }
 }

@@ -50,8 +50,16 @@ private func tryWorkload(
     }
     // What a crash at this moment would leave: a commit that failed must not come back.
     let crashed = Folder()
-    for suffix in ["", "-wal"] where FileManager.default.fileExists(atPath: folder.file + suffix) {
-        try FileManager.default.copyItem(atPath: folder.file + suffix, toPath: crashed.file + suffix)
+    func copyFiles() throws {
+        for suffix in ["", "-wal"] where FileManager.default.fileExists(atPath: folder.file + suffix) {
+            try FileManager.default.copyItem(atPath: folder.file + suffix, toPath: crashed.file + suffix)
+        }
+    }
+    if let manager = try? opened.get() {
+        // While the connection that writes is held, no upkeep moves pages from one to the other.
+        try manager.withHandle { _ in try copyFiles() }
+    } else {
+        try copyFiles()
     }
     try check(try crashed.open(), "a manager after a crash")
     if let manager = try? opened.get() {
@@ -143,9 +151,34 @@ func memoryCheck(isLong: Bool) throws {
         require(try Workload.state(manager) == states[steps], "in memory: it does not go on")
         if try lostByHeldTransaction(allocation: moments) { lost += 1 }
     } while allocations >= moments
+    try failBackups()
     print("out of memory, rows in memory: at each of \(moments) moments, 0 lost")
     print("the same with a write transaction held open, for comparison: all lost at \(lost) of them")
     require(moments > 50 && lost > 0, "nothing failed")
+}
+
+/// Every allocation of a backup fails once: it throws and leaves nothing, or it is whole.
+private func failBackups() throws {
+    let folder = Folder()
+    let manager = try SessionManager()
+    for number in 0..<200 { try manager.createSession("\(number)") }
+    var (moment, failures, allocations): (Int32, Int, Int32) = (0, 0, 0)
+    repeat {
+        moment += 1
+        let copy = folder.path + "/copy-\(moment)"
+        faults_arm_memory(moment, 0)
+        let result = Result { try manager.backUp(to: copy) }
+        allocations = faults_allocations()
+        faults_arm_memory(0, 0)
+        if (try? result.get()) == nil {
+            failures += 1
+            require(!FileManager.default.fileExists(atPath: copy), "a part of a copy is left")
+        } else {
+            require(try SessionManager(storage: .file(path: copy)).getAllSessions().count == 200, "a copy is not whole")
+        }
+    } while allocations >= moment
+    require(failures > 20, "nothing failed")
+    print("out of memory in a backup: at each of \(moment) moments, \(failures) threw and left nothing")
 }
 
 /// Why a manager in memory holds no write transaction open, which would make a change twice as fast: an allocation

@@ -122,10 +122,17 @@ final class SpyStore: SessionStore {
     let store: any SessionStore
     let folder: TemporaryFolder?
     private let state = Lock(Counts())
+    /// Runs in the task that has read changes.
+    private let afterChanges: @Sendable () -> Void
 
-    init(_ store: any SessionStore, in folder: TemporaryFolder? = nil) {
+    init(
+        _ store: any SessionStore,
+        in folder: TemporaryFolder? = nil,
+        afterChanges: @escaping @Sendable () -> Void = {}
+    ) {
         self.store = store
         self.folder = folder
+        self.afterChanges = afterChanges
     }
 
     var counts: Counts { state.withLock { $0 } }
@@ -152,6 +159,7 @@ final class SpyStore: SessionStore {
             default: break
             }
         }
+        if case .changes = read { afterChanges() }
         return found
     }
 }

@@ -42,9 +42,12 @@ import Testing
 
     private struct NoThread: Error {}
 
-    @Test func `where no thread can be started, an async call ends with an error, and a blocking one is made`() async throws {
+    @Test func `where no thread can be started, an async call ends with an error, and a blocking one is made`()
+        async throws
+    {
         let target = Target()
-        let commits = SharedCommits(on: target, patience: .seconds(60), thread: Threads(limit: 1) { _ in throw NoThread() })
+        let none = Threads(limit: 1) { _ in throw NoThread() }
+        let commits = SharedCommits(on: target, patience: .seconds(60), thread: none)
         await #expect(throws: NoThread.self) { try await commits.write(.delete(id: "x")) }
         #expect(try await onThread { try commits.write(.delete(id: "x")) }.deleted == 1)
         // A task that waits behind a thread is served by that thread, or told.
@@ -80,10 +83,12 @@ import Testing
         // A second one isn't needed where there is a first.
         let few = Lock(0)
         let one = Threads(limit: 2) { body in
-            guard few.withLock({ count in
-                count += 1
-                return count == 1
-            }) else { throw NoThread() }
+            guard
+                few.withLock({ count in
+                    count += 1
+                    return count == 1
+                })
+            else { throw NoThread() }
             try Threads.start(body)
         }
         let both = Lock(0)
@@ -91,11 +96,17 @@ import Testing
         try await until { both.withLock { $0 } == 2 }
     }
 
+    @Test func `a system that cannot start a thread says why`() {
+        let error = #expect(throws: DatabaseError.self) { try Threads.start({}, using: { _, _ in EAGAIN }) }
+        #expect(error?.message == "no thread can be started: Resource temporarily unavailable")
+    }
+
     private func addWork(_ count: Int, to threads: Threads, _ body: @escaping @Sendable (Int) -> Void) throws {
         for number in 0..<count { try threads.run { body(number) } }
     }
 
-    @Test func `reads in memory go on while a list or a backup is made, and a change waits for one state`() async throws {
+    @Test func `reads in memory go on while a list or a backup is made, and a change waits for one state`() async throws
+    {
         let manager = try SessionManager()
         try manager.execute(
             """

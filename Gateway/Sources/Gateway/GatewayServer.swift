@@ -11,6 +11,7 @@ struct GatewayServer {
     private static let shutdownTime = Duration.milliseconds(3500)
 
     let manager: SessionManager
+    let changes: ChangeStream
     let application: Application<RouterResponder<GatewayContext>>
     private let services: [any Service]
     private let lock: FileLock?
@@ -23,13 +24,17 @@ struct GatewayServer {
         onRunning: @escaping @Sendable (Int) -> Void = { _ in }
     ) throws {
         self.logger = logger
+        // First: a second gateway must not open the file, which could migrate it.
+        lock = try configuration.file.map { try FileLock($0) }
         manager = try SessionManager(storage: configuration.file.map { .file(path: $0) } ?? .memory)
-        if let file = configuration.file {
-            lock = try FileLock(file)
-            // Before any worker speaks: what a gateway that was killed left behind is offline.
-            try manager.recoverSessions()
-        } else {
-            lock = nil
+        if configuration.file != nil {
+            do {
+                // Before any worker speaks: what a gateway that was killed left behind is offline.
+                try manager.recoverSessions()
+            } catch let error as DatabaseError where error.resultCode == .corrupt {
+                // All others are recovered, and the gateway serves them.
+                logger.error("some sessions cannot be read", metadata: ["error": "\(error)"])
+            }
         }
         let turns = Turns()
         let leases = WorkerLeases(manager: manager, turns: turns, lease: configuration.lease, logger: logger)
@@ -42,7 +47,7 @@ struct GatewayServer {
                 logger: logger
             )
         }
-        let changes = ChangeStream(manager: manager, leases: leases)
+        changes = ChangeStream(manager: manager, leases: leases, logger: logger)
         let routes = Routes(
             manager: manager,
             events: events,

@@ -32,6 +32,33 @@ import WhatsAppSessions
         }
     }
 
+    @Test func `an event is encoded once, however many follow`() async throws {
+        try await withGateway { gateway in
+            try await gateway.manager.createSession("support")
+            let ready = Counter()
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for _ in 0..<40 {
+                    group.addTask {
+                        var events: [String] = []
+                        try await follow(gateway) { followed in
+                            events.append(followed.event)
+                            if followed.event == "ready" { await ready.increment() }
+                            return events.count < 6
+                        }
+                        #expect(events == ["reset", "session", "ready", "session", "session", "session"])
+                    }
+                }
+                while await ready.value < 40 { try await Task.sleep(for: .milliseconds(5)) }
+                let before = gateway.changes.encodedEvents
+                for number in 0..<3 {
+                    try await gateway.manager.updateSession("support", SessionUpdates(name: .set("\(number)")))
+                }
+                try await group.waitForAll()
+                #expect(gateway.changes.encodedEvents - before == 3)
+            }
+        }
+    }
+
     @Test(arguments: [false, true])
     func `a follower that comes back gets what it missed, and nothing else`(byHeader: Bool) async throws {
         try await withGateway { gateway in
@@ -162,4 +189,10 @@ import WhatsAppSessions
         var lines: [String] = []
         func add(_ line: String) { lines.append(line) }
     }
+}
+
+private actor Counter {
+    private(set) var value = 0
+
+    func increment() { value += 1 }
 }

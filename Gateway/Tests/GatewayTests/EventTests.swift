@@ -193,6 +193,21 @@ import WhatsAppSessions
         #expect(try updates("QRScannedWithoutMultidevice", "{}") == SessionUpdates(disconnectReason: .set(reason)))
     }
 
+    @Test func `the Quickstart ends on the same codes with the same words`() throws {
+        let source = try String(
+            contentsOf: URL(filePath: #filePath).appending(path: "../../../../Snippets/Quickstart.swift").standardized,
+            encoding: .utf8
+        )
+        let table = try #require(source.firstMatch(of: /let ended = \[([^\]]*)\]/)).output.1
+        let entries = table.matches(of: /([0-9]+): "([^"]*)"/)
+        #expect(entries.count == 8)
+        for entry in entries {
+            let (code, text) = (Int(entry.output.1)!, String(entry.output.2))
+            #expect(try updates("connection.update", close(code, "x"), in: .connected) == ended(code, text), "\(code)")
+        }
+        #expect(source.contains(#"message == "QR refs attempts ended" ? "QR codes used up""#))
+    }
+
     // MARK: Words
 
     /// Workers decide by these texts whether a session goes on, and the page puts them into sentences.

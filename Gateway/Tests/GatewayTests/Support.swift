@@ -14,6 +14,7 @@ import WhatsAppSessions
 struct RunningGateway: Sendable {
     let client: any TestClientProtocol
     let manager: SessionManager
+    let changes: ChangeStream
 
     var url: String { "http://localhost:\(client.port!)" }
 
@@ -45,7 +46,7 @@ func withGateway(
     configuration.port = 0
     let server = try GatewayServer(configuration, logger: .quiet)
     try await server.application.test(.ahc()) { client in
-        try await test(RunningGateway(client: client, manager: server.manager))
+        try await test(RunningGateway(client: client, manager: server.manager, changes: server.changes))
     }
 }
 

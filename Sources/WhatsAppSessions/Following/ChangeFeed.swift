@@ -24,7 +24,7 @@ final class ChangeFeed: Sendable {
         let isFirst = followers.add(1, ordering: .sequentiallyConsistent).oldValue == 0
         defer { followers.subtract(1, ordering: .sequentiallyConsistent) }
         // Nothing was noted while there was no follower.
-        if isFirst, state.withLock({ $0.note() }) { startReading() }
+        if isFirst { state.withLock { $0.forgetVersion() } }
         while !Task.isCancelled {
             let news: ArraySlice<SessionChange>
             switch state.withLock({ $0.known(after: cursor) }) {

@@ -55,6 +55,9 @@ struct FeedState {
         }
     }
 
+    /// Takes nothing that is known for the newest.
+    mutating func forgetVersion() { version += 1 }
+
     mutating func makeNumber() -> Int {
         lastWaiter += 1
         return lastWaiter

@@ -70,7 +70,14 @@ final class Connection {
         return Statement(handle: statement)
     }
 
-    /// Prepares a statement for this once, and reads every row.
+    /// Prepares a statement for this once, and reads its only row.
+    func row<Value>(of sql: String, read: (Row) throws -> Value) throws -> Value {
+        let statement = try prepare(sql)
+        defer { statement.finalize() }
+        return try statement.only(read: read)
+    }
+
+    /// The same for a statement with any number of rows.
     func rows<Value>(of sql: String, read: (Row) throws -> Value) throws -> [Value] {
         let statement = try prepare(sql)
         defer { statement.finalize() }

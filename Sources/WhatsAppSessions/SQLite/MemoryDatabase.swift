@@ -14,6 +14,8 @@ final class MemoryDatabase: SessionStore {
 
     /// A list of so many sessions keeps other reads waiting for less than a millisecond.
     private static let piece: Int64 = 256
+    /// And a copy of so many pages.
+    private static let pages: Int32 = 100
 
     private let openDatabase: Fork.OpenDatabase
     private let owner = Fork.Owner()
@@ -112,7 +114,7 @@ final class MemoryDatabase: SessionStore {
     func copy(to path: String) throws {
         let copy = try PageCopy()
         try inPieces {
-            while try use({ try copy.addPages(of: $0, atMost: 1000) }) {}
+            while try use({ try copy.addPages(of: $0, atMost: Self.pages) }) {}
         }
         try copy.write(to: path)
     }

@@ -19,8 +19,9 @@ final class PageCopy {
     /// - Parameter count: How many pages; all of them if it is negative.
     /// - Returns: Whether there are more.
     func addPages(of original: Connection, atMost count: Int32) throws -> Bool {
-        if backup == nil { backup = sqlite3_backup_init(copy.handle, "main", original.handle, "main") }
-        let code = sqlite3_backup_step(backup, count)
+        backup = backup ?? sqlite3_backup_init(copy.handle, "main", original.handle, "main")
+        // Without memory for a backup there is none.
+        let code = backup == nil ? sqlite3_errcode(copy.handle) : sqlite3_backup_step(backup, count)
         if code == SQLITE_OK { return true }
         sqlite3_backup_finish(backup)
         backup = nil

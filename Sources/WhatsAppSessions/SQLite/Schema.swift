@@ -46,7 +46,7 @@ extension Connection {
         try transaction {
             let version = try version(of: schema)
             guard version < schema.migrations.count else { return }
-            let schemaVersion = try rows(of: "PRAGMA schema_version") { try $0.integer(0) }.first
+            let schemaVersion = try row(of: "PRAGMA schema_version") { try $0.integer(0) }
             for (number, migration) in schema.migrations.enumerated().dropFirst(version) {
                 do {
                     try execute(String(decoding: migration, as: UTF8.self))

@@ -59,7 +59,7 @@ struct Statement {
 
     /// Runs the statement, and reads rows as long as `read` returns `true`.
     func prefix(
-        bind: (Parameters) throws -> Void = { _ in },
+        bind: (Parameters) throws -> Void,
         while read: (Row) throws -> Bool
     ) throws {
         try run(nil, bind, read)

@@ -74,8 +74,17 @@ final class Threads: Sendable {
 
     /// Starts a thread, which ends when `body` returns.
     static func start(_ body: @escaping @Sendable () -> Void) throws {
+        try start(body, using: whatsapp_sessions_start_thread)
+    }
+
+    /// The same with a function that may fail, as `pthread_create` does.
+    static func start(
+        _ body: @escaping @Sendable () -> Void,
+        using startThread: (@escaping @convention(c) (UnsafeMutableRawPointer?) -> Void, UnsafeMutableRawPointer?) ->
+            Int32
+    ) throws {
         let context = Unmanaged.passRetained(Box(body))
-        let code = whatsapp_sessions_start_thread(
+        let code = startThread(
             { context in Unmanaged<Box>.fromOpaque(context!).takeRetainedValue().body() },
             context.toOpaque()
         )

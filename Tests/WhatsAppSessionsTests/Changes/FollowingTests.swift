@@ -252,6 +252,14 @@ import Testing
         #expect(try await cancelled.value == nil)
     }
 
+    @Test func `a follower that is cancelled between its read and its wait ends too`() async throws {
+        let store = SpyStore(try MemoryDatabase()) { withUnsafeCurrentTask { $0?.cancel() } }
+        let manager = SessionManager(store)
+        let start = try await manager.snapshot().cursor
+        let follower = Task { try await next(manager, after: start) }
+        #expect(try await follower.value == nil)
+    }
+
     @Test(arguments: Engine.allCases)
     func `closing the manager ends a follower with an error`(engine: Engine) async throws {
         let (manager, store) = try engine.watched()
@@ -362,6 +370,9 @@ import Testing
         #expect(try await manager.getSessions(status: .initializing) == [session])
         #expect(try await manager.countSessions()[.initializing] == 1)
         #expect(try await manager.snapshot().sessions == [session])
+        #expect(try await manager.sessionExists("support"))
+        #expect(try await !manager.sessionExists("sales"))
+        #expect(try await manager.getSession("support") == session)
         #expect(try await manager.getChanges(after: start).map(\.kind) == [.created])
     }
 

@@ -51,7 +51,8 @@ import WhatsAppSessionsSQLite
         #expect(try manager.recoverSessions().map(\.id) == ["support"])
         // The same in a file of 0.1.0.
         let old = TemporaryFolder()
-        let fixture = URL(filePath: #filePath).appending(path: "../../Fixtures/releases/0.1.0/sessions.sqlite").standardized
+        let fixture = URL(filePath: #filePath).appending(path: "../../Fixtures/releases/0.1.0/sessions.sqlite")
+            .standardized
         try FileManager.default.copyItem(atPath: fixture.path, toPath: old.file)
         do { try Connection.shell(old.file).execute("ALTER TABLE sessions ADD COLUMN region TEXT") }
         #expect(try old.open().getAllSessions().count == 4)
@@ -172,7 +173,11 @@ import WhatsAppSessionsSQLite
         let manager = try folder.open()
         for id in ["a", "b", "c"] { try await manager.createSession(id) }
         let start = try await manager.snapshot().cursor
-        do { try Connection.shell(folder.file).execute("UPDATE sessions SET name = CAST(x'436166e9' AS TEXT) WHERE id = 'b'") }
+        do {
+            try Connection.shell(folder.file).execute(
+                "UPDATE sessions SET name = CAST(x'436166e9' AS TEXT) WHERE id = 'b'"
+            )
+        }
         let snapshot = try await manager.snapshot()
         #expect(snapshot.sessions.map(\.id) == ["a", "c"])
         #expect(snapshot.damages.map(\.sessionID) == ["b"])
@@ -181,7 +186,8 @@ import WhatsAppSessionsSQLite
         #expect(try await manager.snapshot().damages.isEmpty)
     }
 
-    @Test func `a reason in Latin-1 expires the cursors before its change, and the next snapshot goes on`() async throws {
+    @Test func `a reason in Latin-1 expires the cursors before its change, and the next snapshot goes on`() async throws
+    {
         let manager = try folder.open()
         for id in ["a", "b"] { try await manager.createSession(id) }
         let start = try await manager.snapshot().cursor

@@ -205,6 +205,12 @@ import WhatsAppSessionsSQLite
             ALTER TABLE rebuilt RENAME TO sessions
             """, "table sessions"
         ),
+        (
+            """
+            DROP VIEW session_overview; DROP TABLE sessions;
+            CREATE TABLE sessions (id TEXT PRIMARY KEY, region TEXT UNIQUE)
+            """, "table sessions"
+        ),
     ])
     func `a file whose rules another program removed is refused`(edit: String, object: String) throws {
         do { try folder.open().createSession("support") }

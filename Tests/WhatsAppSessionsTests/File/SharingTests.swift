@@ -197,6 +197,34 @@ import WhatsAppSessionsSQLite
         _ = manager
     }
 
+    @Test func `reads pause once those under way have ended, and go on if that takes too long`() throws {
+        let manager = try folder.open()
+        defer { withExtendedLifetime(manager) {} }
+        let file = try DatabasePath(folder.file)
+        let readers = Readers(file, file.look(), count: 2, patience: .zero)
+        try readers.use { _ in
+            #expect(!readers.pause(upTo: 0.01))
+            try readers.use { _ in }
+        }
+        #expect(readers.pause(upTo: 0.01))
+        let isRead = Lock(false)
+        Thread {
+            try? readers.use { _ in }
+            isRead.withLock { $0 = true }
+        }.start()
+        usleep(10_000)
+        #expect(!isRead.withLock { $0 })
+        readers.resume()
+        #expect(eventually { isRead.withLock { $0 } })
+    }
+
+    @Test func `a file whose log is not there is not written to`() throws {
+        let error = #expect(throws: DatabaseError.self) {
+            _ = try FileWriter(FileConnection(DatabasePath(fileAt: folder)), LogKeeper())
+        }
+        #expect(error?.message == DatabaseError.moved.message)
+    }
+
     @Test func `more callers than readers take turns`() async throws {
         let manager = try folder.open()
         try await withThrowingTaskGroup { group in

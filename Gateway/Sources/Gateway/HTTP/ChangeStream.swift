@@ -2,6 +2,7 @@ import AsyncAlgorithms
 import Foundation
 import HTTPTypes
 import Hummingbird
+import Logging
 import NIOCore
 import ServiceLifecycle
 import Synchronization
@@ -21,16 +22,22 @@ final class ChangeStream: Sendable {
     private let manager: SessionManager
     private let leases: WorkerLeases
     private let count = Atomic(0)
-    /// The events that were encoded last: most followers are at the same place, so each is encoded once.
-    private let encoded = Mutex<[ChangeCursor: ByteBuffer]>([:])
+    /// The events that were encoded last, or are being encoded: most followers are at the same place, so each is encoded once.
+    private let encoded = Mutex<[ChangeCursor: Task<ByteBuffer?, any Error>]>([:])
+    private let encodings = Atomic(0)
 
-    init(manager: SessionManager, leases: WorkerLeases) {
+    private let logger: Logger
+
+    init(manager: SessionManager, leases: WorkerLeases, logger: Logger) {
         self.manager = manager
         self.leases = leases
+        self.logger = logger
     }
 
     /// How many follow right now.
     var followers: Int { count.load(ordering: .relaxed) }
+    /// How many events were encoded.
+    var encodedEvents: Int { encodings.load(ordering: .relaxed) }
 
     /// Answers with the changes after a cursor, or with all sessions and then the changes.
     ///
@@ -117,7 +124,8 @@ final class ChangeStream: Sendable {
         while !Task.isCancelled {
             do {
                 try await sendChanges(after: sendNews(after: start, to: events), to: events)
-            } catch is ChangeCursorExpiredError {
+            } catch let error as ChangeCursorExpiredError {
+                if let damage = error.damage { logger.error("a change cannot be read", metadata: ["error": "\(damage)"]) }
                 start = nil
             }
         }
@@ -155,23 +163,37 @@ final class ChangeStream: Sendable {
         if let event = try await event(for: change) { await events.send(event) }
     }
 
-    /// The session as it is now, which may be newer than the change; `nil` when it was deleted meanwhile, and that follows.
     private func event(for change: SessionChange) async throws -> ByteBuffer? {
-        if let event = encoded.withLock({ $0[change.cursor] }) { return event }
-        let event: ByteBuffer
+        let task = encoded.withLock { encoded in
+            if let task = encoded[change.cursor] { return task }
+            if encoded.count == Self.pageSize { encoded.removeAll(keepingCapacity: true) }
+            let task = Task.detached { try await self.encode(change) }
+            encoded[change.cursor] = task
+            return task
+        }
+        do {
+            return try await task.value
+        } catch {
+            // Another follower, or this one when it comes back, tries again.
+            encoded.withLock { $0[change.cursor] = nil }
+            throw error
+        }
+    }
+
+    /// The session as it is now, which may be newer than the change; `nil` when it was deleted meanwhile, and that follows, or
+    /// when its row is damaged.
+    private func encode(_ change: SessionChange) async throws -> ByteBuffer? {
+        encodings.add(1, ordering: .relaxed)
         if change.kind == .deleted {
             let data = try JSONEncoder.gateway.encode(["id": change.sessionID])
-            event = ByteBuffer(event: "deleted", data: String(decoding: data, as: UTF8.self), id: change.cursor)
-        } else if let session = try await manager.getSession(change.sessionID) {
-            event = try ByteBuffer(session: session, id: change.cursor)
-        } else {
+            return ByteBuffer(event: "deleted", data: String(decoding: data, as: UTF8.self), id: change.cursor)
+        }
+        do {
+            return try await manager.getSession(change.sessionID).map { try ByteBuffer(session: $0, id: change.cursor) }
+        } catch let error as DatabaseError where error.resultCode == .corrupt {
+            logger.error("a session cannot be read", metadata: ["error": "\(error)"])
             return nil
         }
-        encoded.withLock { encoded in
-            if encoded.count == Self.pageSize { encoded.removeAll(keepingCapacity: true) }
-            encoded[change.cursor] = event
-        }
-        return event
     }
 
     /// Browsers drop an event without data. The time lets a page correct its clock.

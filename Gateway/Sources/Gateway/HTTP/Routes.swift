@@ -70,7 +70,7 @@ struct Routes: Sendable {
     // MARK: Sessions
 
     private struct List: Encodable {
-        let sessions: [SessionJSON], cursor: ChangeCursor
+        let sessions: [SessionJSON], cursor: ChangeCursor, damaged: [SessionDamage]
     }
 
     @Sendable private func list(_ request: Request, _ context: GatewayContext) async throws -> Response {
@@ -83,7 +83,9 @@ struct Routes: Sendable {
         }
         let snapshot = try await manager.snapshot()
         let sessions = snapshot.sessions.filter { status == nil || $0.status == status }
-        return try .json(List(sessions: sessions.map { SessionJSON($0) }, cursor: snapshot.cursor))
+        return try .json(
+            List(sessions: sessions.map { SessionJSON($0) }, cursor: snapshot.cursor, damaged: snapshot.damages)
+        )
     }
 
     private struct Creation: Decodable { var id: String? }

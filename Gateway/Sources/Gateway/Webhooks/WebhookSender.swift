@@ -66,7 +66,7 @@ final class WebhookSender: Service {
                     cursor = start
                 }
                 for try await change in manager.changes(after: start) {
-                    let session = try await manager.getSession(change.sessionID)
+                    let session = try await session(change.sessionID)
                     if let webhook = Webhook(change, session: session) {
                         try await post(webhook, madeAt: change.date, with: client)
                     }
@@ -74,7 +74,8 @@ final class WebhookSender: Service {
                     cursor = change.cursor
                     pause.reset()
                 }
-            } catch is ChangeCursorExpiredError {
+            } catch let error as ChangeCursorExpiredError {
+                if let damage = error.damage { logger.error("a change cannot be read", metadata: ["error": "\(damage)"]) }
                 cursor = nil
             } catch is CancellationError {
                 return
@@ -85,6 +86,16 @@ final class WebhookSender: Service {
                 )
                 try? await pause.next()
             }
+        }
+    }
+
+    /// A damaged session costs its own name and number, and holds up no webhook.
+    private func session(_ id: String) async throws -> Session? {
+        do {
+            return try await manager.getSession(id)
+        } catch let error as DatabaseError where error.resultCode == .corrupt {
+            logger.error("a session cannot be read", metadata: ["error": "\(error)"])
+            return nil
         }
     }
 

@@ -56,8 +56,8 @@ final class FileConnection {
                 }
                 try file.restrict()
                 try connection.execute(Self.settings)
-                let mode = try connection.rows(of: "PRAGMA journal_mode = WAL") { try $0.text(0) }.first
-                try Self.requireWriteAheadLog(mode ?? "unknown")
+                let mode = try connection.row(of: "PRAGMA journal_mode = WAL") { try $0.text(0) }
+                try Self.requireWriteAheadLog(mode)
                 try connection.migrate(to: schema)
             }
         } catch let error as DatabaseError {
@@ -111,15 +111,22 @@ final class FileConnection {
         _ body: (Connection) throws -> Value
     ) throws -> Value {
         self.deadline = deadline
-        while true {
-            do {
-                return try body(connection)
-            } catch let error as DatabaseError
-                where (.busy ~= error.resultCode || .lockingProtocol ~= error.resultCode) && .now < deadline
-            {
-                Self.pause()
-            }
-        }
+        var failure: any Error
+        repeat {
+            do { return try body(connection) } catch { failure = error }
+        } while pauses(after: failure)
+        throw failure
+    }
+
+    /// Pauses after an error that only says "not now", unless it is too late.
+    ///
+    /// - Returns: Whether it has paused.
+    private func pauses(after error: any Error) -> Bool {
+        guard let code = (error as? DatabaseError)?.resultCode, .busy ~= code || .lockingProtocol ~= code,
+            .now < deadline
+        else { return false }
+        Self.pause()
+        return true
     }
 }
 
@@ -143,8 +150,8 @@ extension FileConnection {
         try begin(until: deadline)
         do {
             body()
-            let version = try connection.rows(of: "PRAGMA user_version") { try $0.integer(0) }.first
-            try connection.execute("PRAGMA user_version = \(version ?? 0)")
+            let version = try connection.row(of: "PRAGMA user_version") { try $0.integer(0) }
+            try connection.execute("PRAGMA user_version = \(version)")
             try connection.prepared("COMMIT").execute()
         } catch {
             try? connection.rollBack()

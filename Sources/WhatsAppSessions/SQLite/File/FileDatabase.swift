@@ -29,7 +29,7 @@ final class FileDatabase: SessionStore {
         shortReads = Readers(file, identity, count: 4, patience: patience)
         longReads = Readers(file, identity, count: 2, patience: patience)
         commits = SharedCommits(on: writer, patience: patience)
-        keeper.begin { [weak self] upkeep in self?.maintainLog(upkeep) ?? true }
+        keeper.begin { [weak self] upkeep in self?.maintainLog(upkeep) != false }
         if owesErasure { keeper.owe(.erase) }
     }
 
@@ -111,9 +111,8 @@ final class FileDatabase: SessionStore {
     /// - Returns: Whether it was done; otherwise a reader is in the way.
     private func maintainLog(_ upkeep: LogUpkeep) -> Bool {
         // Before the write lock is taken, so that no write waits for the end of a list.
-        guard longReads.pause(upTo: 10) else { return false }
         defer { longReads.resume() }
-        return commits.alone { writer in writer.map { maintainLog(upkeep, $0) } ?? true }
+        return longReads.pause(upTo: 10) && commits.alone { $0.map { maintainLog(upkeep, $0) } != false }
     }
 
     private func maintainLog(_ upkeep: LogUpkeep, _ writer: FileWriter) -> Bool {
@@ -139,7 +138,7 @@ final class FileDatabase: SessionStore {
     func copy(to path: String) throws {
         try owner.requireThisProcess()
         let copy = try PageCopy()
-        try longReads.use { connection in while try copy.addPages(of: connection, atMost: -1) {} }
+        _ = try longReads.use { try copy.addPages(of: $0, atMost: -1) }
         try copy.write(to: path)
     }
 

@@ -22,7 +22,7 @@ final class FileWriter: CommitTarget {
         file = connection.file
         identity = file.look()
         guard identity.isComplete else { throw DatabaseError.moved }
-        pageSize = try connection.connection.rows(of: "PRAGMA page_size") { try Int($0.integer(0)) }.first ?? 0
+        pageSize = try connection.connection.row(of: "PRAGMA page_size") { try Int($0.integer(0)) }
     }
 
     func commit(
@@ -72,9 +72,13 @@ final class FileWriter: CommitTarget {
         var outcomes: [Result<Written, any Error>] = []
         do {
             for write in writes {
-                outcomes.append(Result { try SQLiteSessions(connection).make(write) })
-                // An error may have taken back the whole transaction.
-                guard connection.isInTransaction else { throw outcomes.last!.error ?? DatabaseError.transactionLost }
+                do {
+                    outcomes.append(.success(try SQLiteSessions(connection).make(write)))
+                } catch {
+                    // It may have taken back the whole transaction.
+                    guard connection.isInTransaction else { throw error }
+                    outcomes.append(.failure(error))
+                }
             }
         } catch {
             try? connection.rollBack()
@@ -90,13 +94,13 @@ final class FileWriter: CommitTarget {
     }
 
     /// What a commit that failed has written to the log would come back after a crash. The next commit overwrites it.
-    private func settle(_ error: DatabaseError, until deadline: ContinuousClock.Instant) -> DatabaseError {
+    private func settle(_ failure: DatabaseError, until deadline: ContinuousClock.Instant) -> DatabaseError {
         do {
             try connection.connection.rollBack()
             try connection.commitHeader(until: deadline)
-            return error
+            return failure
         } catch {
-            return (error as? DatabaseError ?? .moved).withUnknownOutcome
+            return failure.withUnknownOutcome
         }
     }
 
@@ -151,15 +155,5 @@ extension DatabaseError {
     /// Whether a commit that ended with this error may be in the log all the same.
     fileprivate var mayHaveCommitted: Bool {
         .ioError ~= resultCode || .full ~= resultCode || .outOfMemory ~= resultCode
-    }
-
-    fileprivate static var transactionLost: DatabaseError {
-        DatabaseError(resultCode: .error, message: "the transaction ended before its commit")
-    }
-}
-
-extension Result {
-    fileprivate var error: Failure? {
-        if case .failure(let error) = self { error } else { nil }
     }
 }

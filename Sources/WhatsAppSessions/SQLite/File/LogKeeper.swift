@@ -45,23 +45,22 @@ final class LogKeeper: Sendable {
     }
 
     private func work(_ maintain: Maintain) {
-        while let due = nextDue() {
-            let isDone = maintain(due)
-            state.withLock { $0.schedule.tried(due, success: isDone, now: .now) }
+        while let next = nextInstant() {
+            if let due = state.withLock({ $0.schedule.due(now: .now) }) {
+                let isDone = maintain(due)
+                state.withLock { $0.schedule.tried(due, success: isDone, now: .now) }
+            } else {
+                state.withLock(when: \.isChanged, orAfter: (next - .now) / .seconds(1)) { _ in }
+            }
         }
     }
 
-    /// Waits until upkeep is due; `nil` when nothing is owed any more.
-    private func nextDue() -> LogUpkeep? {
-        while true {
-            let next: ContinuousClock.Instant? = state.withLock { state in
-                state.isChanged = false
-                state.isWorking = state.maintain != nil && state.schedule.next != nil
-                return state.isWorking ? state.schedule.next : nil
-            }
-            guard let next else { return nil }
-            if let due = state.withLock({ $0.schedule.due(now: .now) }) { return due }
-            state.withLock(when: \.isChanged, orAfter: (next - .now) / .seconds(1)) { _ in }
+    /// When something is due next; `nil` when nothing is owed any more, and the work ends.
+    private func nextInstant() -> ContinuousClock.Instant? {
+        state.withLock { state in
+            state.isChanged = false
+            state.isWorking = state.maintain != nil && state.schedule.next != nil
+            return state.isWorking ? state.schedule.next : nil
         }
     }
 }

@@ -30,7 +30,7 @@ extension FileWriter {
         _ upkeep: LogUpkeep,
         checkpointer: FileConnection,
         until deadline: ContinuousClock.Instant,
-        drain: () -> Void = {},
+        drain: () -> Void,
         isCopied: () -> Void = {}
     ) throws -> Bool {
         defer { noteLog() }

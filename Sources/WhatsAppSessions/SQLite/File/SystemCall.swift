@@ -5,18 +5,16 @@ import Foundation
 /// - Throws: ``DatabaseError`` with the path and the system's reason.
 @discardableResult
 func systemCall(_ path: String, _ call: () -> Int32) throws -> Int32 {
-    while true {
-        let (result, code) = (call(), errno)
-        if result >= 0 { return result }
-        guard code != EINTR else { continue }
-        let codes: [Int32: DatabaseError.ResultCode] = [
-            ENOSPC: .full, EDQUOT: .full, EIO: .ioError, EROFS: .readOnly,
-        ]
-        throw DatabaseError(
-            resultCode: codes[code, default: .cannotOpen],
-            message: "\(path): \(String(cString: strerror(code)))"
-        )
-    }
+    var (result, code): (Int32, Int32)
+    repeat { (result, code) = (call(), errno) } while result < 0 && code == EINTR
+    if result >= 0 { return result }
+    let codes: [Int32: DatabaseError.ResultCode] = [
+        ENOSPC: .full, EDQUOT: .full, EIO: .ioError, EROFS: .readOnly,
+    ]
+    throw DatabaseError(
+        resultCode: codes[code, default: .cannotOpen],
+        message: "\(path): \(String(cString: strerror(code)))"
+    )
 }
 
 /// What is at a path, without following a link; `nil` when there is nothing.
