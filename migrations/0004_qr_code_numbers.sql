@@ -1,5 +1,4 @@
--- Which code of its pairing a QR code is: 1, 2, 3, … WhatsApp's first one is good for 60 s, later ones for 20. The number
--- stays while the status is qr_waiting, also when the code is cleared, and is NULL otherwise.
+-- Counts the QR codes of a pairing: 1, 2, 3, … WhatsApp's first one is good for 60 s, later ones for 20. The number stays while the status is qr_waiting, also when the code is cleared, and is NULL otherwise.
 ALTER TABLE sessions ADD COLUMN qr_code_number INTEGER;
 
 -- Until now the first code was the one that came within a second of the status.
@@ -8,7 +7,7 @@ SET qr_code_number = iif(abs(qr_code_received_at - coalesce(status_changed_at, c
 WHERE qr_code IS NOT NULL;
 
 -- Set what a statement leaves out when it changes a status or a QR code: the time of each, and the number. The library sets
--- them itself. One trigger instead of three, since each costs every update something, whether it fires or not.
+-- them itself. What the trigger sets satisfies it, so it ends with `PRAGMA recursive_triggers` too. One trigger instead of three, since each costs every update something, whether it fires or not.
 DROP TRIGGER sessions_status_change_is_timed;
 DROP TRIGGER sessions_new_qr_code_is_timed;
 CREATE TRIGGER sessions_change_is_timed
@@ -16,11 +15,9 @@ AFTER UPDATE ON sessions
 WHEN NEW.status IS NOT OLD.status AND NEW.status_changed_at IS OLD.status_changed_at
     OR (NEW.qr_code IS NULL) <> (NEW.qr_code_received_at IS NULL)
     OR NEW.qr_code IS NOT OLD.qr_code AND NEW.qr_code_received_at IS OLD.qr_code_received_at
-    OR NEW.qr_code_number IS NOT CASE
-        WHEN NEW.status IS NOT 'qr_waiting' THEN NULL
-        WHEN NEW.qr_code IS NULL OR NEW.qr_code IS OLD.qr_code THEN OLD.qr_code_number
-        ELSE coalesce(OLD.qr_code_number, 0) + 1
-    END
+    OR NEW.qr_code IS NOT OLD.qr_code AND NEW.qr_code_number IS OLD.qr_code_number AND NEW.qr_code IS NOT NULL
+    OR NEW.qr_code IS NOT NULL AND NEW.qr_code_number IS NULL
+    OR NEW.status IS NOT 'qr_waiting' AND NEW.qr_code_number IS NOT NULL
 BEGIN
     UPDATE sessions
     SET status_changed_at = iif(
@@ -36,8 +33,10 @@ BEGIN
         END,
         qr_code_number = CASE
             WHEN NEW.status IS NOT 'qr_waiting' THEN NULL
-            WHEN NEW.qr_code IS NULL OR NEW.qr_code IS OLD.qr_code THEN OLD.qr_code_number
-            ELSE coalesce(OLD.qr_code_number, 0) + 1
+            WHEN NEW.qr_code IS NOT OLD.qr_code AND NEW.qr_code_number IS OLD.qr_code_number AND NEW.qr_code IS NOT NULL
+                OR NEW.qr_code IS NOT NULL AND NEW.qr_code_number IS NULL
+            THEN coalesce(OLD.qr_code_number, 0) + 1
+            ELSE NEW.qr_code_number
         END
     WHERE seq = NEW.seq;
 END;

@@ -1,4 +1,5 @@
-// The methods for `async` code. None blocks a thread of Swift's cooperative pool, apart from lists in memory.
+// The methods for `async` code. In a file none blocks a thread of Swift's cooperative pool; in memory a list takes as long as it
+// takes, and changes wait for it.
 
 import Foundation
 
@@ -62,14 +63,15 @@ extension SessionManager {
     /// Writes a consistent copy of the database to a new file without blocking; see the synchronous method.
     public func backUp(to path: String) async throws {
         try owner.requireThisProcess()
+        // The synchronous method, which the type chooses.
         let backUp: @Sendable (String) throws -> Void = backUp
-        try await threads.run { try backUp(path) }
+        try await copying.run { try backUp(path) }
     }
 
     /// Closes the manager without blocking; see the synchronous method.
     public func close() async throws {
         try owner.requireThisProcess()
         let close: @Sendable () throws -> Void = close
-        try await threads.run { try close() }
+        try await closing.run { try close() }
     }
 }

@@ -1,6 +1,7 @@
 // What changes, and how to follow it: <doc:FollowingChanges>.
 extension SessionManager {
-    /// Returns all sessions and a cursor, from one read: what is not in the sessions yet follows after the cursor.
+    /// Returns all sessions and a cursor, from one read: what is not in the sessions yet follows after the cursor. Damaged
+    /// sessions are left out, and named in ``SessionSnapshot/damages``.
     public func snapshot() throws -> SessionSnapshot {
         try Self.snapshot(store.read(.snapshot))
     }
@@ -10,10 +11,9 @@ extension SessionManager {
     /// - Parameters:
     ///   - cursor: Where to begin.
     ///   - limit: The greatest number of changes to return.
-    /// - Throws: ``ChangeCursorExpiredError`` when changes after the cursor are no longer in the journal, or the cursor is
-    ///   from another database or from a later state of this one. ``DatabaseError`` with the code
-    ///   ``DatabaseError/ResultCode/misuse`` for a limit below 1, and with ``DatabaseError/ResultCode/corrupt`` when the
-    ///   first change is damaged, which it names.
+    /// - Throws: ``ChangeCursorExpiredError`` when changes after the cursor are no longer in the journal, the first one is
+    ///   damaged, or the cursor is from another database or from a later state of this one. ``DatabaseError`` with the code
+    ///   ``DatabaseError/ResultCode/misuse`` for a limit below 1.
     public func getChanges(after cursor: ChangeCursor, limit: Int = 100) throws -> [SessionChange] {
         try store.read(Self.changes(after: cursor, limit: limit)).changes
     }

@@ -3,7 +3,7 @@ extension SessionManager {
     /// every promise.
     package func withHandle<Value: Sendable>(_ body: (OpaquePointer?) throws -> Value) throws -> Value {
         if let file = store as? FileDatabase {
-            return try file.commits.alone { try body($0?.connection.connection.handle) }
+            return try file.commits.alone { try body($0?.connection.connection.handle) }!
         }
         return try (store as! MemoryDatabase).use { try body($0.handle) }
     }

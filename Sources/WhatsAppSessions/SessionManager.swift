@@ -26,13 +26,14 @@ import Foundation
 public final class SessionManager: Sendable {
     /// A manager for programs that need only one. Its sessions are in memory and end with the process.
     ///
-    /// Opening it fails only without memory, or with an SQLite older than 3.37. Either ends the process.
+    /// Opening it can fail only if memory runs out or SQLite is older than 3.37. Both terminate the process.
     public static let shared = try! SessionManager()
 
     let store: any SessionStore
     let feed: ChangeFeed
     /// For `async` calls of what blocks.
-    let threads = Threads(limit: 2)
+    let copying = Threads(limit: 2)
+    let closing = Threads(limit: 1)
     let owner = Fork.Owner()
 
     init(_ store: any SessionStore) {
@@ -65,21 +66,24 @@ public final class SessionManager: Sendable {
     }
 
     /// Returns the session with this id, or `nil`.
+    ///
+    /// - Throws: ``DatabaseError`` with the code ``DatabaseError/ResultCode/corrupt`` when its row is damaged.
     public func getSession(_ sessionID: String) throws -> Session? {
         try store.session(sessionID)
     }
 
-    /// Returns all sessions in order of creation, as they were at one moment.
+    /// Returns all sessions in order of creation, as they were at one moment, without damaged ones: a snapshot
+    /// names those.
     public func getAllSessions() throws -> [Session] {
         try store.read(.list(nil)).sessions
     }
 
-    /// Returns the sessions that have this status, in order of creation, as they were at one moment.
+    /// Returns the sessions that have this status, in order of creation, as they were at one moment, without damaged ones.
     public func getSessions(status: Session.Status) throws -> [Session] {
         try store.read(.list(status)).sessions
     }
 
-    /// Returns how many sessions have each status, also where there is none.
+    /// Returns how many sessions have each status, including zero. One without a valid status isn't counted.
     public func countSessions() throws -> [Session.Status: Int] {
         try store.read(.counts).counts
     }
@@ -133,8 +137,9 @@ public final class SessionManager: Sendable {
     ///
     /// The copy appears at `path` only once it is complete and synced; only its owner can read it. Until then it is
     /// `path.partial`, and a file of that name is replaced. If the process is killed meanwhile, that file and perhaps
-    /// `path.partial-journal` stay until the next backup to the same path. In memory other calls wait until the copy is
-    /// done; in a file they go on. The copy's journal has a history of its own, so it refuses the cursors of this database
+    /// `path.partial-journal` stay until the next backup to the same path. In memory, changes and lists wait until the
+    /// database's pages are copied, which takes a fraction of the time; other reads go on, and in a file everything does. It
+    /// needs as much memory as the database is large. The copy's journal has a history of its own, so it refuses the cursors of this database
     /// (<doc:FollowingChanges>).
     ///
     /// - Parameter path: Where to write the copy; an existing file is never overwritten.
@@ -145,15 +150,15 @@ public final class SessionManager: Sendable {
 
     /// Finishes the waiting changes, erases dropped QR codes from the log, and closes the manager.
     ///
-    /// Every later call throws ``DatabaseError``, except another `close`, and so does whoever follows changes or waits for a
-    /// session. A manager that is not closed is closed when its last reference goes, which blocks that thread, perhaps for a
-    /// second; in `async` code call `close()`. Whoever follows or waits has such a reference. The erasure is
-    /// tried once; if another program is reading from the log, codes stay in it (<doc:Durability>).
+    /// Later calls throw ``DatabaseError``, and so do followers and waits that are under way. Closing again does nothing. It waits
+    /// for the calls that are under way. If you don't call it, releasing the last reference closes the manager and blocks that
+    /// thread meanwhile; followers and waits keep a reference. The erasure is tried once; if another program is reading from the
+    /// log, codes stay in it (<doc:Durability>).
     ///
     /// - Throws: ``DatabaseError`` when the file is no longer in its place. The manager is closed all the same.
     public func close() throws {
+        defer { feed.noteChange() }
         try store.close()
-        feed.noteChange()
     }
 }
 

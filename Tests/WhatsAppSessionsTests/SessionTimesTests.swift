@@ -54,6 +54,47 @@ import Testing
         #expect(try update(waiting(3), at: 70_000).qrCodeExpiresAt == time(130_000))
     }
 
+    @Test func `which code of its pairing a code is, is decided when it is stored`() throws {
+        try manager.createSession("support")
+        // The first code long after the status, and later codes right after it.
+        #expect(try update(SessionUpdates(status: .qrWaiting), at: 1_000).qrCodeExpiresAt == nil)
+        #expect(try update(SessionUpdates(qrCode: .set("2@1")), at: 3_000).qrCodeExpiresAt == time(63_000))
+        #expect(try update(SessionUpdates(qrCode: .set("2@2")), at: 3_300).qrCodeExpiresAt == time(23_300))
+        // Cleared between two codes.
+        #expect(try update(SessionUpdates(qrCode: .clear), at: 4_000).qrCodeExpiresAt == nil)
+        #expect(try update(SessionUpdates(qrCode: .set("2@3")), at: 5_000).qrCodeExpiresAt == time(25_000))
+        // Another pairing.
+        _ = try update(SessionUpdates(status: .disconnected), at: 6_000)
+        let again = SessionUpdates(status: .qrWaiting, qrCode: .set("2@4"))
+        #expect(try update(again, at: 7_000).qrCodeExpiresAt == time(67_000))
+    }
+
+    @Test(arguments: [false, true])
+    func `codes that the shell sets are numbered too`(recursiveTriggers: Bool) throws {
+        try manager.execute("PRAGMA recursive_triggers = \(recursiveTriggers)")
+        try manager.execute(
+            "INSERT INTO sessions (id, created_at, status, qr_code) VALUES ('support', 1, 'qr_waiting', '2@1')"
+        )
+        func numbers() throws -> String? { try manager.query("SELECT group_concat(qr_code_number) FROM sessions") }
+        #expect(try numbers() == "1")
+        try manager.execute("UPDATE sessions SET qr_code = '2@2'")
+        #expect(try numbers() == "2")
+        try manager.execute("UPDATE sessions SET name = 'Ana'")
+        #expect(try numbers() == "2")
+        try manager.execute("UPDATE sessions SET qr_code = NULL")
+        try manager.execute("UPDATE sessions SET qr_code = '2@3'")
+        #expect(try numbers() == "3")
+        let session = try #require(try manager.getSession("support"))
+        #expect(session.qrCodeExpiresAt == session.qrCodeReceivedAt?.addingTimeInterval(20))
+        try manager.execute("UPDATE sessions SET status = 'disconnected', qr_code = NULL")
+        #expect(try numbers() == nil)
+        try manager.execute("UPDATE sessions SET status = 'qr_waiting', qr_code = '2@3'")
+        #expect(try numbers() == "1")
+        // A code without a number counts as a later one.
+        try manager.execute("UPDATE sessions SET qr_code_number = NULL")
+        #expect(try numbers() == "2")
+    }
+
     @Test func `changes in one millisecond are a millisecond apart, and what is answered is stored`() throws {
         try manager.createSession("support")
         for (number, status) in [Session.Status.qrWaiting, .initializing, .qrWaiting, .initializing].enumerated() {

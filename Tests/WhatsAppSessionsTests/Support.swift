@@ -11,7 +11,7 @@ extension SessionManager {
 
     func withConnection<Value: Sendable>(_ body: (Connection) throws -> Value) throws -> Value {
         switch engine {
-        case let file as FileDatabase: try file.commits.alone { try body($0!.connection.connection) }
+        case let file as FileDatabase: try file.commits.alone { try body($0!.connection.connection) }!
         default: try (engine as! MemoryDatabase).use(body)
         }
     }
@@ -178,7 +178,7 @@ extension SharedCommits {
     func hold(_ body: @escaping @Sendable () -> Void) async {
         await withCheckedContinuation { continuation in
             Thread {
-                self.alone { _ in
+                _ = self.alone { _ in
                     continuation.resume()
                     body()
                 }

@@ -47,7 +47,7 @@ import Testing
     {
         let target = Target()
         let none = Threads(limit: 1) { _ in throw NoThread() }
-        let commits = SharedCommits(on: target, patience: .seconds(60), thread: none)
+        let commits = SharedCommits(on: target, patience: .seconds(60), threads: none)
         await #expect(throws: NoThread.self) { try await commits.write(.delete(id: "x")) }
         #expect(try await onThread { try commits.write(.delete(id: "x")) }.deleted == 1)
         // A task that waits behind a thread is served by that thread, or told.

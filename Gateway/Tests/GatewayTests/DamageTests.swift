@@ -60,7 +60,9 @@ import WhatsAppSessions
                 return followed.event != "session" || seen.filter { $0 == "ready" }.count < 2
             }
             #expect(
-                seen == ["reset", "session", "session", "ready", "changed by hand", "reset", "session", "ready", "session"]
+                seen == [
+                    "reset", "session", "session", "ready", "changed by hand", "reset", "session", "ready", "session",
+                ]
             )
             list = try await gateway.get("/sessions").json(List.self)
             #expect(list.sessions.map(\.id) == ["a"] && list.damaged.map(\.sessionID) == ["b", "c"])

@@ -24,7 +24,7 @@ final class ChangeFeed: Sendable {
         let isFirst = followers.add(1, ordering: .sequentiallyConsistent).oldValue == 0
         defer { followers.subtract(1, ordering: .sequentiallyConsistent) }
         // Nothing was noted while there was no follower.
-        if isFirst { state.withLock { $0.forgetVersion() } }
+        let first = isFirst ? state.withLock { $0.forgetVersion() } : 0
         while !Task.isCancelled {
             let news: ArraySlice<SessionChange>
             switch state.withLock({ $0.known(after: cursor) }) {
@@ -32,7 +32,9 @@ final class ChangeFeed: Sendable {
             case .newest(let version) where !isFirst: news = try await wait(after: cursor, since: version)
             case .newest(let version), .unknown(let version):
                 let page = try await read(after: cursor)
-                news = page.changes.isEmpty ? try await wait(after: cursor, since: version) : ArraySlice(page.changes)
+                news =
+                    page.changes.isEmpty
+                    ? try await wait(after: cursor, since: max(first, version)) : ArraySlice(page.changes)
             }
             if !news.isEmpty { return news }
         }

@@ -8,6 +8,8 @@ struct FeedState {
     /// Whether a task reads for the followers that wait.
     private enum Reading {
         case idle, underWay
+        /// A page was taken, and the task looks whether there is more to read.
+        case ending
         /// Something was noted meanwhile, which the read may have missed.
         case underWayAndStale
     }
@@ -47,16 +49,17 @@ struct FeedState {
     /// - Returns: Whether the caller must have them read for those that wait.
     mutating func note() -> Bool {
         version += 1
-        switch reading {
-        case .idle: return beginsReading(unless: waiters.isEmpty)
-        case .underWay, .underWayAndStale:
-            reading = .underWayAndStale
-            return false
-        }
+        if reading == .underWay { reading = .underWayAndStale }
+        return beginsReading(unless: waiters.isEmpty)
     }
 
     /// Takes nothing that is known for the newest.
-    mutating func forgetVersion() { version += 1 }
+    ///
+    /// - Returns: The version from now on.
+    mutating func forgetVersion() -> Int {
+        version += 1
+        return version
+    }
 
     mutating func makeNumber() -> Int {
         lastWaiter += 1
@@ -80,14 +83,15 @@ struct FeedState {
     }
 
     private mutating func beginsReading(unless isComplete: Bool) -> Bool {
-        guard reading == .idle, !isComplete else { return false }
-        reading = .underWay
-        return true
+        guard !isComplete, reading == .idle || reading == .ending else { return false }
+        // A task that is ending goes on instead.
+        defer { reading = reading == .idle ? .underWay : .underWayAndStale }
+        return reading == .idle
     }
 
     /// Where the next read begins, and its version; `nil` when there is nothing to read, and the reading ends.
     mutating func nextRead() -> (ChangeCursor, version: Int)? {
-        guard let oldest, !waiters.isEmpty, reading != .idle else {
+        guard let oldest, !waiters.isEmpty, reading != .ending else {
             reading = .idle
             return nil
         }
@@ -101,7 +105,7 @@ struct FeedState {
     /// - Returns: The waiters that it serves, and what it has for each: nothing for one that must look for itself.
     mutating func take(_ page: ChangePage?, version: Int) -> [(Waiter, ArraySlice<SessionChange>)] {
         newest = page.map { ($0, $0.hasMore ? nil : version) }
-        if page?.hasMore != true, reading == .underWay { reading = .idle }
+        if page?.hasMore != true, reading == .underWay { reading = .ending }
         var served: [(Waiter, ArraySlice<SessionChange>)] = []
         served.reserveCapacity(waiters.count)
         var others: [Int: Waiter] = [:]

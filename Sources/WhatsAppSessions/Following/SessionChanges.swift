@@ -3,8 +3,8 @@
 /// Each comes once and in order. The journal is the buffer: a slow consumer misses nothing unless it falls more than 100,000
 /// changes behind. The sequence ends when its task is cancelled.
 ///
-/// It throws ``ChangeCursorExpiredError`` when changes after the cursor are no longer in the journal, and ``DatabaseError``
-/// when the manager is closed, its file was moved, or the next change is damaged.
+/// It throws ``ChangeCursorExpiredError`` when changes after the cursor are no longer in the journal or the next one is damaged, and
+/// ``DatabaseError`` when the manager is closed, its file was moved, or SQLite cannot read the journal.
 public struct SessionChanges: AsyncSequence, Sendable {
     let feed: ChangeFeed
     let cursor: ChangeCursor

@@ -53,6 +53,11 @@ final class WaitingThread: Sendable {
 
     func wake(_ signal: Signal) { state.withLock { $0.signal = signal } }
 
+    /// Waits for a signal, and leaves it.
+    func isSignalled(within seconds: Double) -> Bool {
+        state.withLock(when: \.isSignalled, orAfter: seconds) { $0.isSignalled }
+    }
+
     /// Waits for the next signal, and takes it.
     func wait() -> Signal { state.withLock(when: \.isSignalled) { $0.signal.take()! } }
 }

@@ -17,7 +17,8 @@ protocol SessionStore: Sendable {
     func read(_ read: SessionRead) throws -> Found
     func read(_ read: SessionRead) async throws -> Found
 
-    /// Changes something: all of it or, when it throws, nothing. In a file it is on the disk when this returns.
+    /// Changes something: all of it or, when it throws, nothing, unless the error says that the outcome is unknown. In a file it is
+    /// on the disk when this returns.
     func write(_ write: SessionWrite) throws -> Written
     func write(_ write: SessionWrite) async throws -> Written
 

@@ -11,34 +11,58 @@ protocol CommitTarget: AnyObject, SendableMetatype {
 
 /// Has writes that wait for the disk at the same time share one commit.
 ///
-/// Whoever comes while nothing is under way commits on its own thread. Whoever comes meanwhile waits; then one of the waiting
-/// threads commits for all, or a thread of this type's own if only tasks wait. So a synchronous caller never depends on a
-/// thread that somebody else would have to provide.
+/// A caller that finds the target free commits on its own thread. Later callers wait; then one of the waiting threads commits for
+/// all of them, or a thread of this type if only tasks wait. So a synchronous caller never needs a thread from a pool.
 final class SharedCommits<Target: CommitTarget>: Sendable {
+    private enum Waiting {
+        case write(QueuedWrite)
+        /// A thread that waits for the target alone.
+        case turn(WaitingThread)
+
+        var write: QueuedWrite? {
+            if case .write(let write) = self { write } else { nil }
+        }
+    }
+
     private struct State {
         /// In the order in which they came.
-        var writes: [QueuedWrite] = []
-        /// Threads that wait for the target alone. They come before the writes.
-        var turns: [WaitingThread] = []
-        /// Whether somebody uses the target.
+        var queue: [Waiting] = []
+        /// Whether the target is in use.
         var isBusy = false
+
+        /// The writes at the head of the queue, which share the next commit.
+        var nextWrites: [QueuedWrite] {
+            var writes: [QueuedWrite] = []
+            for waiting in queue.prefix(SharedCommits.batch) {
+                guard let write = waiting.write else { break }
+                writes.append(write)
+            }
+            return writes
+        }
     }
+
+    /// How many writes may share a commit. They should not make a log long by themselves.
+    private static var batch: Int { 256 }
 
     /// `nil` once it was taken away.
     private let target: Lock<Target?>
     /// How long a write waits for the locks of others.
     private let patience: Duration
-    private let thread: Threads
+    /// For writes of tasks.
+    private let threads: Threads
     private let state = Lock(State())
 
-    init(on target: sending Target, patience: Duration, thread: Threads = Threads(limit: 1)) {
+    init(on target: sending Target, patience: Duration, threads: Threads = Threads(limit: 1)) {
         self.target = Lock(target)
         self.patience = patience
-        self.thread = thread
+        self.threads = threads
     }
 
+    /// How many threads wait for the target alone.
+    var waitingTurns: Int { state.withLock { $0.queue.count { $0.write == nil } } }
+
     /// How many writes wait.
-    var waiting: Int { state.withLock(\.writes.count) }
+    var waiting: Int { state.withLock { $0.queue.count { $0.write != nil } } }
 
     func write(_ write: SessionWrite) throws -> Written {
         let deadline = ContinuousClock.now + patience
@@ -49,7 +73,7 @@ final class SharedCommits<Target: CommitTarget>: Sendable {
                 return nil
             }
             let thread = WaitingThread()
-            state.writes.append(QueuedWrite(write, until: deadline, for: thread))
+            state.queue.append(.write(QueuedWrite(write, until: deadline, for: thread)))
             return thread
         }
         guard let waiting else {
@@ -68,7 +92,7 @@ final class SharedCommits<Target: CommitTarget>: Sendable {
         try await withCheckedThrowingContinuation { task in
             let queued = QueuedWrite(write, until: .now + patience, for: task)
             let isFree = state.withLock { state in
-                state.writes.append(queued)
+                state.queue.append(.write(queued))
                 defer { state.isBusy = true }
                 return !state.isBusy
             }
@@ -76,16 +100,32 @@ final class SharedCommits<Target: CommitTarget>: Sendable {
         }
     }
 
-    /// Runs `body` while nothing is committed. Writes that come meanwhile wait.
-    func alone<Value: Sendable>(_ body: (inout Target?) throws -> Value) rethrows -> Value {
+    /// Runs `body` while nothing is committed, after the writes that wait already. Writes that come meanwhile wait.
+    ///
+    /// - Parameter seconds: How long to wait for that, if not for ever; then `body` doesn't run, and the result is `nil`.
+    func alone<Value: Sendable>(
+        within seconds: Double? = nil,
+        _ body: (inout Target?) throws -> Value
+    ) rethrows -> Value? {
         let waiting: WaitingThread? = state.withLock { state in
             guard state.isBusy else {
                 state.isBusy = true
                 return nil
             }
             let thread = WaitingThread()
-            state.turns.append(thread)
+            state.queue.append(.turn(thread))
             return thread
+        }
+        if let waiting, let seconds, !waiting.isSignalled(within: seconds) {
+            let isGone: Bool = state.withLock { state in
+                let place = state.queue.firstIndex {
+                    if case .turn(let thread) = $0 { thread === waiting } else { false }
+                }
+                if let place { state.queue.remove(at: place) }
+                return place != nil
+            }
+            // Otherwise its turn came in this moment.
+            if isGone { return nil }
         }
         _ = waiting?.wait()
         defer { passOn() }
@@ -104,11 +144,12 @@ final class SharedCommits<Target: CommitTarget>: Sendable {
 
     // MARK: Taking turns
 
-    /// Commits all that wait, and passes the target on.
+    /// Commits the writes that wait, and passes the target on.
     private func commitWaiting() {
         let writes = state.withLock { state in
-            defer { state.writes = [] }
-            return state.writes
+            let writes = state.nextWrites
+            state.queue.removeFirst(writes.count)
+            return writes
         }
         if !writes.isEmpty { commit(writes) }
         passOn()
@@ -120,6 +161,10 @@ final class SharedCommits<Target: CommitTarget>: Sendable {
             for (write, outcome) in zip(writes, outcomes) { write.finish(outcome) }
         } catch let error as DatabaseError where error.isOutcomeUnknown || writes.count == 1 {
             for write in writes { write.finish(.failure(error)) }
+        } catch let error as DatabaseError where .busy ~= error.resultCode {
+            // The time of the first is over; the others wait on.
+            writes[0].finish(.failure(error))
+            commit(Array(writes.dropFirst()))
         } catch {
             // Something took all of them back, so each is made alone, and hears its own outcome.
             for write in writes {
@@ -131,10 +176,14 @@ final class SharedCommits<Target: CommitTarget>: Sendable {
     /// Gives the target to the next one that waits.
     private func passOn() {
         let next: NextTurn = state.withLock { state in
-            if !state.turns.isEmpty { return .thread(state.turns.removeFirst()) }
+            if case .turn(let thread) = state.queue.first {
+                state.queue.removeFirst()
+                return .thread(thread)
+            }
+            let writes = state.nextWrites
             // Its write stays in the queue, and is among those that it commits.
-            if let thread = state.writes.lazy.compactMap(\.thread).first { return .thread(thread) }
-            if !state.writes.isEmpty { return .tasks }
+            if let thread = writes.lazy.compactMap(\.thread).first { return .thread(thread) }
+            if !writes.isEmpty { return .tasks }
             state.isBusy = false
             return .nobody
         }
@@ -143,11 +192,12 @@ final class SharedCommits<Target: CommitTarget>: Sendable {
         case .thread(let thread): thread.wake(.turn)
         case .tasks:
             do {
-                try thread.run { self.commitWaiting() }
+                try threads.run { self.commitWaiting() }
             } catch {
                 let writes = state.withLock { state in
-                    defer { state.writes.removeAll { $0.thread == nil } }
-                    return state.writes.filter { $0.thread == nil }
+                    let writes = state.nextWrites
+                    state.queue.removeFirst(writes.count)
+                    return writes
                 }
                 for write in writes { write.finish(.failure(error)) }
                 passOn()

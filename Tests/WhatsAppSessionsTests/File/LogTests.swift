@@ -226,43 +226,64 @@ import WhatsAppSessionsSQLite
     @Test func `an erasure is due at once, then at most once a second`() {
         var schedule = LogUpkeepSchedule()
         let start = ContinuousClock.now
-        #expect(schedule.due(now: start) == nil && schedule.next == nil)
+        #expect(schedule.begin(now: start) == nil && schedule.next == nil)
         schedule.owe(.erase, now: start)
         schedule.owe(.erase, now: start + .milliseconds(1))
         #expect(schedule.next == start)
-        #expect(schedule.due(now: start) == .erase)
-        schedule.tried(.erase, success: true, now: start)
+        #expect(schedule.begin(now: start) == .erase)
+        #expect(schedule.owed == .erase && schedule.next == nil)
+        schedule.end(success: true, now: start)
         #expect(schedule.owed == nil && schedule.next == nil)
-        #expect(schedule.due(now: start + .seconds(9)) == nil)
+        #expect(schedule.begin(now: start + .seconds(9)) == nil)
         schedule.owe(.erase, now: start + .milliseconds(10))
         #expect(schedule.next == start + .seconds(1))
-        #expect(schedule.due(now: start + .milliseconds(999)) == nil)
-        #expect(schedule.due(now: start + .seconds(1)) == .erase)
-        schedule.tried(.erase, success: true, now: start + .seconds(1))
+        #expect(schedule.begin(now: start + .milliseconds(999)) == nil)
+        #expect(schedule.begin(now: start + .seconds(1)) == .erase)
+        schedule.end(success: true, now: start + .seconds(1))
         schedule.owe(.erase, now: start + .seconds(7))
         #expect(schedule.next == start + .seconds(7))
+    }
+
+    @Test func `what is owed while upkeep is under way is owed anew`() {
+        var schedule = LogUpkeepSchedule()
+        let start = ContinuousClock.now
+        schedule.owe(.erase, now: start)
+        #expect(schedule.begin(now: start) == .erase)
+        schedule.owe(.erase, now: start)
+        schedule.end(success: true, now: start)
+        #expect(schedule.owed == .erase)
+        #expect(schedule.next == start + .seconds(1))
+        schedule.owe(.startOver, now: start)
+        #expect(schedule.begin(now: start) == .startOver)
+        #expect(schedule.owed == .erase)
+        schedule.owe(.startOver, now: start + .milliseconds(1))
+        schedule.end(success: true, now: start + .milliseconds(2))
+        #expect(schedule.next == start + .milliseconds(1))
     }
 
     @Test func `a long log is started over at once, also while an erasure has to wait`() {
         var schedule = LogUpkeepSchedule()
         let start = ContinuousClock.now
         schedule.owe(.erase, now: start)
-        schedule.tried(.erase, success: true, now: start)
+        #expect(schedule.begin(now: start) == .erase)
+        schedule.end(success: true, now: start)
         schedule.owe(.erase, now: start)
         let now = start + .milliseconds(100)
         schedule.owe(.startOver, now: now)
         #expect(schedule.next == now)
         #expect(schedule.owed == .erase)
-        #expect(schedule.due(now: now) == .startOver)
-        schedule.tried(.startOver, success: true, now: now)
+        #expect(schedule.begin(now: now) == .startOver)
+        schedule.end(success: true, now: now)
         #expect(schedule.next == start + .seconds(1))
         #expect(schedule.owed == .erase)
         // To erase is to start over too.
         schedule.owe(.startOver, now: start + .seconds(1))
-        #expect(schedule.due(now: start + .seconds(1)) == .erase)
-        schedule.tried(.erase, success: true, now: start + .seconds(1))
+        #expect(schedule.begin(now: start + .seconds(1)) == .erase)
+        schedule.end(success: true, now: start + .seconds(1))
         #expect(schedule.next == nil)
         schedule.owe(.startOver, now: now)
+        #expect(schedule.owed == .startOver)
+        #expect(schedule.begin(now: now) == .startOver)
         #expect(schedule.owed == .startOver)
     }
 
@@ -271,37 +292,43 @@ import WhatsAppSessionsSQLite
         var now = ContinuousClock.now
         schedule.owe(.erase, now: now)
         for pause in [8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16_384, 32_768, 65_536, 65_536] {
-            schedule.tried(.erase, success: false, now: now)
+            #expect(schedule.begin(now: now) == .erase)
+            schedule.end(success: false, now: now)
             schedule.owe(.erase, now: now)
             #expect(schedule.next == now + .milliseconds(pause))
-            #expect(schedule.due(now: now) == nil)
+            #expect(schedule.begin(now: now) == nil)
             now += .milliseconds(pause)
-            #expect(schedule.due(now: now) == .erase)
         }
-        schedule.tried(.erase, success: true, now: now)
+        #expect(schedule.begin(now: now) == .erase)
+        schedule.end(success: true, now: now)
         schedule.owe(.erase, now: now)
         #expect(schedule.next == now + .seconds(1))
         now += .seconds(1)
-        schedule.tried(.erase, success: false, now: now)
+        #expect(schedule.begin(now: now) == .erase)
+        schedule.end(success: false, now: now)
         #expect(schedule.next == now + .milliseconds(8))
         // A long log whose start is in the way of a reader is not tried at every change.
         schedule.owe(.startOver, now: now)
-        #expect(schedule.next == now)
-        schedule.tried(.startOver, success: false, now: now)
+        #expect(schedule.begin(now: now) == .startOver)
+        schedule.end(success: false, now: now)
         schedule.owe(.startOver, now: now)
         #expect(schedule.next == now + .milliseconds(16))
     }
 
     @Test func `an erasure that failed is tried again once the log could be started over`() {
         var schedule = LogUpkeepSchedule()
-        let now = ContinuousClock.now
+        var now = ContinuousClock.now
         schedule.owe(.erase, now: now)
-        for _ in 0..<14 { schedule.tried(.erase, success: false, now: now) }
-        #expect(schedule.due(now: now + .seconds(60)) == nil)
+        for _ in 0..<14 {
+            now = schedule.next ?? now
+            #expect(schedule.begin(now: now) == .erase)
+            schedule.end(success: false, now: now)
+        }
+        #expect(schedule.begin(now: now + .seconds(60)) == nil)
         schedule.owe(.startOver, now: now)
-        schedule.tried(.startOver, success: true, now: now + .seconds(1))
-        #expect(schedule.next == now + .seconds(1))
-        #expect(schedule.due(now: now + .seconds(1)) == .erase)
+        #expect(schedule.begin(now: now + .seconds(1)) == .startOver)
+        schedule.end(success: true, now: now + .seconds(1))
+        #expect(schedule.begin(now: now + .seconds(1)) == .erase)
     }
 }
 

@@ -167,6 +167,19 @@ import WhatsAppSessionsSQLite
         #expect(try folder.open().getChanges(after: cursor).isEmpty)
     }
 
+    @Test func `a history that cannot be renewed is an error, not an end`() throws {
+        let manager = try folder.open()
+        try manager.createSession("support")
+        do {
+            try Connection.shell(folder.file).execute(
+                "CREATE TRIGGER kept BEFORE UPDATE ON journal BEGIN SELECT RAISE(IGNORE); END"
+            )
+        }
+        let error = #expect(throws: DatabaseError.self) { try manager.snapshot() }
+        #expect(error?.message.hasSuffix("remove its trigger on the table journal") == true)
+        #expect(try manager.getAllSessions().count == 1)
+    }
+
     // MARK: Damage
 
     @Test func `a name in Latin-1 costs its own row only, and can be mended`() async throws {

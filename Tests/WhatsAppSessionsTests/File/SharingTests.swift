@@ -47,7 +47,7 @@ import WhatsAppSessionsSQLite
             #expect(error?.resultCode == .busy)
             #expect(error?.message == "database is locked")
         }
-        #expect(try #require(commits.alone { $0?.connection.deadline }) < released.withLock { $0 })
+        #expect(try #require(commits.alone { $0?.connection.deadline } ?? nil) < released.withLock { $0 })
         try shell.execute("COMMIT")
         #expect(try await manager.getAllSessions().isEmpty)
     }
@@ -256,18 +256,46 @@ import WhatsAppSessionsSQLite
         }
     }
 
-    @Test func `changes that wait are committed before a close`() async throws {
+    @Test(arguments: [false, true])
+    func `changes that wait are committed before a close`(isAsync: Bool) async throws {
         let manager = try folder.open()
-        let shell = try Connection.shell(folder.file)
-        try shell.execute("BEGIN IMMEDIATE")
-        async let change = manager.createSession("support")
-        try await Task.sleep(for: .milliseconds(100))
-        async let end: Void = manager.close()
-        try await Task.sleep(for: .milliseconds(100))
-        try shell.execute("COMMIT")
-        #expect(try await change.id == "support")
-        try await end
-        #expect(try await folder.open().sessionExists("support"))
+        let commits = (manager.store as! FileDatabase).commits
+        let mayEnd = Lock(false)
+        await commits.hold(until: 2) { mayEnd.withLock { $0 } }
+        let first = Task { try await manager.createSession("support") }
+        let second = Task { try await onThread { try manager.createSession("sales") } }
+        try await until { commits.waiting == 2 }
+        let end = Task { isAsync ? try await manager.close() : try await onThread { try manager.close() } }
+        try await until { commits.waitingTurns == 1 }
+        mayEnd.withLock { $0 = true }
+        #expect(try await first.value.id == "support")
+        #expect(try await second.value.id == "sales")
+        try await end.value
+        #expect(try await folder.open().getAllSessions().count == 2)
+    }
+
+    @Test func `upkeep that cannot have its turn soon gives it up, and lists don't wait for a writer`() async throws {
+        let manager = try folder.open()
+        try await manager.createSession("support")
+        let commits = (manager.store as! FileDatabase).commits
+        let mayEnd = Lock(false)
+        await commits.hold { mayEnd.withLock(when: { $0 }) { _ in } }
+        #expect(try await onThread { commits.alone(within: 0.01) { _ in true } } == nil)
+        #expect(commits.waitingTurns == 0)
+        // With upkeep that is owed and cannot be done.
+        (manager.store as! FileDatabase).keeper.owe(.erase)
+        for _ in 0..<50 { #expect(try await manager.getAllSessions().count == 1) }
+        mayEnd.withLock { $0 = true }
+        #expect(eventually { (manager.store as! FileDatabase).keeper.owed == nil })
+    }
+
+    @Test func `a file that takes the name while it is opened is noticed`() throws {
+        let file = try DatabasePath(fileAt: folder)
+        let opened = file.look()
+        #expect(rename(folder.file, folder.file + ".old") == 0)
+        let other = try DatabasePath(fileAt: folder)
+        #expect(!other.look().isSameFile(as: opened))
+        #expect(other.look().isSameFile(as: other.look()))
     }
 }
 

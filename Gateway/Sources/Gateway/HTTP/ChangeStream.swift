@@ -125,7 +125,9 @@ final class ChangeStream: Sendable {
             do {
                 try await sendChanges(after: sendNews(after: start, to: events), to: events)
             } catch let error as ChangeCursorExpiredError {
-                if let damage = error.damage { logger.error("a change cannot be read", metadata: ["error": "\(damage)"]) }
+                if let damage = error.damage {
+                    logger.error("a change cannot be read", metadata: ["error": "\(damage)"])
+                }
                 start = nil
             }
         }

@@ -13,15 +13,7 @@ struct SessionJSON: Encodable {
         self.session = withQRCode ? session : session.withoutQRCode
     }
 
-    private enum CodingKeys: CodingKey {
-        case qrCodeExpiresAt
-    }
-
-    func encode(to encoder: any Encoder) throws {
-        try session.encode(to: encoder)
-        var container = encoder.container(keyedBy: CodingKeys.self)
-        try container.encodeIfPresent(session.qrCodeExpiresAt, forKey: .qrCodeExpiresAt)
-    }
+    func encode(to encoder: any Encoder) throws { try session.encode(to: encoder) }
 }
 
 extension Session {
@@ -35,7 +27,8 @@ extension Session {
             connectedAt: connectedAt,
             statusChangedAt: statusChangedAt,
             qrCodeReceivedAt: qrCodeReceivedAt,
-            disconnectReason: disconnectReason
+            disconnectReason: disconnectReason,
+            qrCodeExpiresAt: qrCodeExpiresAt
         )
     }
 }

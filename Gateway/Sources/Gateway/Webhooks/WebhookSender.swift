@@ -75,7 +75,9 @@ final class WebhookSender: Service {
                     pause.reset()
                 }
             } catch let error as ChangeCursorExpiredError {
-                if let damage = error.damage { logger.error("a change cannot be read", metadata: ["error": "\(damage)"]) }
+                if let damage = error.damage {
+                    logger.error("a change cannot be read", metadata: ["error": "\(damage)"])
+                }
                 cursor = nil
             } catch is CancellationError {
                 return

@@ -22,7 +22,8 @@ struct Backup: Sendable {
         for name in [file.path, file.log, file.journal] where fileStatus(name) != nil {
             throw DatabaseError(resultCode: .cannotOpen, message: "\(name) exists already")
         }
-        let descriptor = try claimPartial()
+        // Alone, as below: one that isn't ours is closed again, perhaps as a manager opens it under its new name.
+        let descriptor = try DatabasePath.creation.withLock { _ in try claimPartial() }
         do {
             do {
                 try fill(partial)

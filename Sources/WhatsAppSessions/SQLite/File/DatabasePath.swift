@@ -80,6 +80,11 @@ struct FileIdentity: Sendable, Equatable {
         withUnsafePointer(to: look) { whatsapp_sessions_is_second(descriptor, $0) != 0 }
     }
 
+    /// Whether the database itself is the same file.
+    func isSameFile(as other: FileIdentity) -> Bool {
+        look.inode.0 == other.look.inode.0 && look.device.0 == other.look.device.0
+    }
+
     /// Whether they are the same three files, however long.
     static func == (a: Self, b: Self) -> Bool { a.look.inode == b.look.inode && a.look.device == b.look.device }
 }

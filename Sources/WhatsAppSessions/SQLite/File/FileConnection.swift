@@ -49,7 +49,9 @@ final class FileConnection {
     func prepare(_ schema: Schema = .sessions, until deadline: ContinuousClock.Instant) throws {
         do {
             try wait(until: deadline) { connection in
-                try connection.requireObjects(of: schema, version: connection.version(of: schema))
+                try connection.readTransaction {
+                    try connection.requireObjects(of: schema, version: connection.version(of: schema))
+                }
                 // SQLite opens a file that it may not write to for reading, and says so only at the first change.
                 guard sqlite3_db_readonly(connection.handle, "main") == 0 else {
                     throw DatabaseError(resultCode: .readOnly, message: "the file is read-only")
@@ -104,7 +106,8 @@ final class FileConnection {
     /// Runs `body`, waiting for the locks of other connections until `deadline`. It is run again after an error that only
     /// says "not now", so it must have changed nothing by then.
     ///
-    /// Some of these errors never ask the busy handler: `PRAGMA journal_mode` beside a writer, and "locking protocol"
+    /// An update that is alone reads before it writes, so SQLite refuses at once when another connection has written between.
+    /// Other errors never ask the busy handler, either: `PRAGMA journal_mode` beside a writer, and "locking protocol"
     /// while another process opens the log.
     func wait<Value>(
         until deadline: ContinuousClock.Instant,

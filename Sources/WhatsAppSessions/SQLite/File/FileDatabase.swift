@@ -17,11 +17,12 @@ final class FileDatabase: SessionStore {
         openDatabase = try Fork.OpenDatabase()
         let file = try DatabasePath(path)
         try file.createIfMissing()
-        // A process that died may have left a QR code in the log.
-        let owesErasure = file.look().logSize > 0
+        let opened = file.look()
         let connection = try FileConnection(file)
         try connection.prepare(until: .now + patience)
         let writer = try FileWriter(connection, keeper)
+        // Another file may have taken the name while it was opened.
+        guard writer.identity.isSameFile(as: opened) else { throw DatabaseError.moved }
         self.file = file
         self.patience = patience
         identity = writer.identity
@@ -30,7 +31,8 @@ final class FileDatabase: SessionStore {
         longReads = Readers(file, identity, count: 2, patience: patience)
         commits = SharedCommits(on: writer, patience: patience)
         keeper.begin { [weak self] upkeep in self?.maintainLog(upkeep) != false }
-        if owesErasure { keeper.owe(.erase) }
+        // A process that died may have left a QR code in the log.
+        if opened.logSize > 0 { keeper.owe(.erase) }
     }
 
     var isShared: Bool { true }
@@ -63,7 +65,7 @@ final class FileDatabase: SessionStore {
             return try readers(for: read).use { try self.find(read, on: $0) }
         } catch is HistoryOfAnotherDatabase {
             _ = try write(.renewHistory)
-            return try self.read(read)
+            return try readers(for: read).use { try self.find(read, on: $0, isRenewed: true) }
         }
     }
 
@@ -73,14 +75,17 @@ final class FileDatabase: SessionStore {
             return try await readers(for: read).use { try self.find(read, on: $0) }
         } catch is HistoryOfAnotherDatabase {
             _ = try await write(.renewHistory)
-            return try await self.read(read)
+            return try await readers(for: read).use { try self.find(read, on: $0, isRenewed: true) }
         }
     }
 
     private func readers(for read: SessionRead) -> Readers { read.isLong ? longReads : shortReads }
 
+    /// The journal's history belongs to the database that this one was copied from, with `.restore` for instance.
+    private struct HistoryOfAnotherDatabase: Error {}
+
     /// - Throws: ``HistoryOfAnotherDatabase`` when a new history must be begun first.
-    private func find(_ read: SessionRead, on connection: Connection) throws -> Found {
+    private func find(_ read: SessionRead, on connection: Connection, isRenewed: Bool = false) throws -> Found {
         let sessions = SQLiteSessions(connection)
         switch read {
         case .list, .counts: return try sessions.find(read)
@@ -88,7 +93,14 @@ final class FileDatabase: SessionStore {
             // In a file that was moved away nothing changes any more.
             if case .newestPlace = read { try file.requireInPlace(identity) }
             return try connection.readTransaction {
-                try sessions.requireOwnHistory()
+                if try !sessions.hasOwnHistory() {
+                    guard isRenewed else { throw HistoryOfAnotherDatabase() }
+                    throw DatabaseError(
+                        resultCode: .corrupt,
+                        message:
+                            "another program keeps the journal from a new history: remove its trigger on the table journal"
+                    )
+                }
                 return try sessions.find(read)
             }
         }
@@ -108,15 +120,17 @@ final class FileDatabase: SessionStore {
 
     // MARK: Upkeep of the log
 
-    /// - Returns: Whether it was done; otherwise a reader is in the way.
+    /// - Returns: Whether it was done; otherwise a reader or a writer is in the way.
     private func maintainLog(_ upkeep: LogUpkeep) -> Bool {
-        // Before the write lock is taken, so that no write waits for the end of a list.
+        // Lists pause before the write lock is taken, so that no write waits for their end; and only for a moment longer, so that no
+        // list waits for a writer.
         defer { longReads.resume() }
-        return longReads.pause(upTo: 10) && commits.alone { $0.map { maintainLog(upkeep, $0) } != false }
+        return longReads.pause(upTo: 10)
+            && commits.alone(within: 0.1) { writer in writer.map { maintainLog(upkeep, $0) } ?? true } ?? false
     }
 
     private func maintainLog(_ upkeep: LogUpkeep, _ writer: FileWriter) -> Bool {
-        let deadline = ContinuousClock.now + .seconds(1)
+        let deadline = ContinuousClock.now + .milliseconds(250)
         let isDone = try? checkpointer.withLock { checkpointer in
             try file.requireInPlace(identity)
             let connection = try checkpointer ?? FileConnection(readerOf: file, identity, until: deadline)
@@ -129,7 +143,7 @@ final class FileDatabase: SessionStore {
                 isCopied: longReads.resume
             )
         }
-        return isDone ?? false
+        return isDone == true
     }
 
     // MARK: Copies
@@ -144,17 +158,16 @@ final class FileDatabase: SessionStore {
 
     // MARK: The end
 
-    /// Does what is owed to the log, and closes all connections. The last connection to a file deletes its log, unless
-    /// that may be another file's by now.
+    /// Finishes the writes and reads that are under way or wait, does what is owed to the log, and closes all connections. The
+    /// last connection to a file deletes its log, unless that may be another file's by now.
     func close() throws {
         try owner.requireThisProcess()
-        let owed = keeper.end()
-        try commits.alone { writer in
+        _ = try commits.alone { writer in
             guard let last = writer else { return }
             defer { writer = nil }
-            if let owed { _ = maintainLog(owed, last) }
-            shortReads.close()
             longReads.close()
+            shortReads.close()
+            if let owed = keeper.end() { _ = maintainLog(owed, last) }
             checkpointer.withLock { $0 = nil }
             try file.requireInPlace(identity)
             last.connection.setDeletesLogAtEnd(true)

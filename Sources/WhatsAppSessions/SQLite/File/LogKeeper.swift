@@ -46,9 +46,9 @@ final class LogKeeper: Sendable {
 
     private func work(_ maintain: Maintain) {
         while let next = nextInstant() {
-            if let due = state.withLock({ $0.schedule.due(now: .now) }) {
+            if let due = state.withLock({ $0.schedule.begin(now: .now) }) {
                 let isDone = maintain(due)
-                state.withLock { $0.schedule.tried(due, success: isDone, now: .now) }
+                state.withLock { $0.schedule.end(success: isDone, now: .now) }
             } else {
                 state.withLock(when: \.isChanged, orAfter: (next - .now) / .seconds(1)) { _ in }
             }

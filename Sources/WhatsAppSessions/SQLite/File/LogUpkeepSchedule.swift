@@ -6,12 +6,15 @@
 struct LogUpkeepSchedule {
     // When what is owed is due; `nil` when it is not owed.
     private var startOver, erasure: ContinuousClock.Instant?
+    /// What was owed when the upkeep that is under way began. What is owed meanwhile is owed anew.
+    private var underWay = (startOver: false, erasure: false)
     private var earliestErasure: ContinuousClock.Instant?
     private var failures = 0
 
     /// All that is owed, due or not.
     var owed: LogUpkeep? {
-        erasure != nil ? .erase : startOver != nil ? .startOver : nil
+        if erasure != nil || underWay.erasure { return .erase }
+        return startOver != nil || underWay.startOver ? .startOver : nil
     }
 
     /// When something is due next; `nil` when nothing is owed.
@@ -25,28 +28,31 @@ struct LogUpkeepSchedule {
         }
     }
 
-    /// What is due by now.
-    func due(now: ContinuousClock.Instant) -> LogUpkeep? {
+    /// Begins what is due by now, if anything is.
+    mutating func begin(now: ContinuousClock.Instant) -> LogUpkeep? {
         func isDue(_ instant: ContinuousClock.Instant?) -> Bool { instant.map { $0 <= now } ?? false }
-        return isDue(erasure) ? .erase : isDue(startOver) ? .startOver : nil
+        let erases = isDue(erasure)
+        guard erases || isDue(startOver) else { return nil }
+        // To erase is to start over too.
+        underWay = (startOver != nil, erases)
+        startOver = nil
+        if erases { erasure = nil }
+        return erases ? .erase : .startOver
     }
 
-    /// Notes that upkeep was tried.
-    mutating func tried(_ upkeep: LogUpkeep, success: Bool, now: ContinuousClock.Instant) {
+    /// Ends what was begun.
+    mutating func end(success: Bool, now: ContinuousClock.Instant) {
+        defer { underWay = (false, false) }
         if success {
             failures = 0
-            startOver = nil
-            if upkeep == .erase {
-                erasure = nil
-                earliestErasure = now + .seconds(1)
-            }
+            if underWay.erasure { earliestErasure = now + .seconds(1) }
             // The reader that was in its way is gone.
-            erasure = erasure.map { min($0, max(earliestErasure ?? now, now)) }
+            erasure = erasure.map { _ in max(earliestErasure ?? now, now) }
         } else {
             let next = now + .milliseconds(8 << failures)
             failures = min(failures + 1, 13)
-            startOver = startOver.map { max($0, next) }
-            erasure = erasure.map { max($0, next) }
+            if underWay.startOver || startOver != nil { startOver = next }
+            if underWay.erasure || erasure != nil { erasure = max(erasure ?? next, next) }
         }
     }
 }

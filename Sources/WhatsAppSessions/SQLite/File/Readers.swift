@@ -39,7 +39,11 @@ final class Readers: Sendable {
             let deadline = ContinuousClock.now + patience
             let opened = try connection ?? FileConnection(readerOf: file, identity, until: deadline)
             connection = opened
-            return try opened.wait(until: deadline, body)
+            return try opened.wait(until: deadline) { connection in
+                // Ends a transaction whose own rollback ran out of memory.
+                try connection.rollBack()
+                return try body(connection)
+            }
         }
     }
 
@@ -64,13 +68,15 @@ final class Readers: Sendable {
         state.withLock { $0.isPaused = false }
     }
 
-    /// Waits until the reads that are under way have ended.
+    /// Waits until the reads that are under way have ended, for a second at most.
     func drain() {
         if pause(upTo: 1) { resume() }
     }
 
+    /// Lets no more reads begin, waits until those under way have ended, and closes the connections.
     func close() {
         state.withLock { $0.isClosed = true }
+        state.withLock(when: \.isQuiet) { _ in }
         for connection in connections { connection.withLock { $0 = nil } }
     }
 }
