@@ -16,7 +16,7 @@ enum Reliability {
             ("full", fullDiskCheck), ("company", companyCheck), ("starts", startsCheck), ("reset", resetCheck),
             ("damage", damageCheck), ("modes", modesCheck), ("fork", forkCheck), ("litestream", litestreamCheck),
             ("checkpoints", checkpointsCheck), ("backups", backupsCheck), ("operators", operatorsCheck),
-            ("syncs", syncsCheck), ("watch", watchCheck), ("day", dayCheck),
+            ("syncs", syncsCheck), ("watch", watchCheck), ("day", dayCheck), ("lists", listsCheck),
         ]
         guard let check = checks.first(where: { $0.name == name }) else {
             fatalError("which check? \(checks.map(\.name).joined(separator: ", "))")
