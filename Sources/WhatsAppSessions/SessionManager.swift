@@ -157,6 +157,8 @@ public final class SessionManager: Sendable {
     ///
     /// - Throws: ``DatabaseError`` when the file is no longer in its place. The manager is closed all the same.
     public func close() throws {
+        // Before the followers' lock is taken.
+        try owner.requireThisProcess()
         defer { feed.noteChange() }
         try store.close()
     }

@@ -45,7 +45,8 @@ enum Benchmarks {
         try repeatOperation(
             Operation.allCases.first { "\($0)" == arguments[0] }!,
             on: Kind.allCases.first { "\($0)" == arguments[1] }!,
-            count: Int(arguments[2])!
+            count: Int(arguments[2])!,
+            path: arguments.count > 3 && !arguments[3].isEmpty ? arguments[3] : nil
         )
     }
 }

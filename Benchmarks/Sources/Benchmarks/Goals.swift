@@ -101,6 +101,12 @@ extension Measurements {
                 atMost("get, instructions to C", 1.15, limit: 1.2, instructions[.get]!),
                 atMost("exists, instructions to C", 1.15, limit: 1.2, instructions[.exists]!),
                 atMost("create and delete, instructions to C", 1.15, limit: 1.2, instructions[.create]!),
+                atMost("name, instructions to C", 1, limit: 1.05, instructions[.updateName]!),
+                atMost("status, instructions to C", 1, limit: 1.05, instructions[.updateStatus]!),
+                atMost("in a file: get, instructions to C", 1.25, limit: 1.4, instructionsInFile[.get]!),
+                atMost("in a file: create, instructions to C", 1.25, limit: 1.4, instructionsInFile[.create]!),
+                atMost("in a file: name, instructions to C", 1.12, limit: 1.25, instructionsInFile[.updateName]!),
+                atMost("in a file: status, instructions to C", 1.12, limit: 1.25, instructionsInFile[.updateStatus]!),
                 atMost("bytes a session, in memory", 560, memory[.library]!),
                 atMost("opening a manager in memory, time to C", 1.3, limit: 1.7, opening.ratio(.library, to: .c)),
             ]

@@ -8,6 +8,7 @@ struct Measurements {
     let opening: Times
     let memory: [Kind: Double]
     let instructions: [Operation: Double]
+    let instructionsInFile: [Operation: Double]
     let slowDisk: SlowDisk
     let journal: Journal
     let watching: Watching
@@ -38,6 +39,14 @@ struct Measurements {
                 .get: instructionRatio(.get),
                 .exists: instructionRatio(.exists),
                 .create: instructionRatio(.create),
+                .updateName: instructionRatio(.updateName),
+                .updateStatus: instructionRatio(.updateStatus),
+            ],
+            instructionsInFile: [
+                .get: instructionRatio(.get, inFile: true),
+                .create: instructionRatio(.create, inFile: true),
+                .updateName: instructionRatio(.updateName, inFile: true),
+                .updateStatus: instructionRatio(.updateStatus, inFile: true),
             ],
             slowDisk: SlowDisk.measureInOwnProcess(),
             journal: Journal.measure(folder: folder.path),

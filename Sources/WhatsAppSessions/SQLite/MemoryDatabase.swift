@@ -1,3 +1,6 @@
+import Foundation
+import Synchronization
+
 /// A database in memory: one connection, which callers use in turns.
 final class MemoryDatabase: SessionStore {
     private struct State {
@@ -20,6 +23,8 @@ final class MemoryDatabase: SessionStore {
     private let openDatabase: Fork.OpenDatabase
     private let owner = Fork.Owner()
     private let state: Lock<State>
+    /// How many callers are about to take the lock.
+    private let comers = Atomic(0)
 
     init() throws {
         openDatabase = try Fork.OpenDatabase()
@@ -59,6 +64,7 @@ final class MemoryDatabase: SessionStore {
             var last: Int64? = .min
             while let seq = last {
                 last = try use { try SQLiteSessions($0).list(status, after: seq, limit: Self.piece, into: &found) }
+                giveWay()
             }
             return found
         }
@@ -100,7 +106,16 @@ final class MemoryDatabase: SessionStore {
     /// Runs `body` beside lists and copies.
     func use<Value: Sendable>(_ body: (Connection) throws -> Value) throws -> Value {
         try owner.requireThisProcess()
-        return try state.withLock { try body(connection(in: $0)) }
+        comers.add(1, ordering: .relaxed)
+        return try state.withLock { state in
+            comers.subtract(1, ordering: .relaxed)
+            return try body(connection(in: state))
+        }
+    }
+
+    /// Lets the reads in that wait, between two pieces. A lock alone would mostly go to the thread that has just released it.
+    private func giveWay() {
+        if comers.load(ordering: .relaxed) > 0 { usleep(50) }
     }
 
     private func connection(in state: State) throws -> Connection {
@@ -114,7 +129,7 @@ final class MemoryDatabase: SessionStore {
     func copy(to path: String) throws {
         let copy = try PageCopy()
         try inPieces {
-            while try use({ try copy.addPages(of: $0, atMost: Self.pages) }) {}
+            while try use({ try copy.addPages(of: $0, atMost: Self.pages) }) { giveWay() }
         }
         try copy.write(to: path)
     }
