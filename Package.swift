@@ -13,7 +13,7 @@ let package = Package(
             name: "WhatsAppSessionsSQLite",
             providers: [.apt(["libsqlite3-dev"]), .yum(["sqlite-devel"]), .brew(["sqlite"])]
         ),
-        // The few system calls that Swift cannot make alike on Linux and macOS.
+        // The few system calls that differ between Linux and macOS.
         .target(name: "WhatsAppSessionsSystem"),
         .target(
             name: "WhatsAppSessions",

@@ -4,8 +4,8 @@ import Testing
 @testable import WhatsAppSessions
 
 /// Dates are whole milliseconds in 64 bits.
-@Suite struct DateTests {
-    let manager = try! SessionManager()
+@Suite(.eachEngine) struct DateTests {
+    let manager = try! Engine.current.open()
     let id: String
 
     init() throws {

@@ -4,11 +4,11 @@ import WhatsAppSessions
 
 /// A random walk over all operations, compared step by step with a dictionary that follows the written rules. At its end
 /// the journal must tell the whole walk.
-@Suite struct ModelTests {
+@Suite(.eachEngine) struct ModelTests {
     // The seeds are fixed, so that a failure can be repeated.
     @Test(arguments: [1, 2, 3, 4] as [UInt64])
     func `10,000 random operations do what the rules say`(seed: UInt64) throws {
-        try walk(SessionManager(), Self.ids, steps: 10_000, seed: seed)
+        try walk(Engine.current.open(), Self.ids, steps: 10_000, seed: seed)
     }
 
     @Test func `in a file, 8 threads with ids of their own do what the rules say, as if each were alone`() async throws

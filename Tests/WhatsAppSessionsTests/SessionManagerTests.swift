@@ -3,8 +3,8 @@ import Testing
 import WhatsAppSessions
 
 /// The original TypeScript SessionManager's own list of tests, test by test.
-@Suite struct SessionManagerTests {
-    let manager = try! SessionManager()
+@Suite(.eachEngine) struct SessionManagerTests {
+    let manager = try! Engine.current.open()
 
     // MARK: createSession
 

@@ -3,8 +3,8 @@ import Testing
 import WhatsAppSessions
 
 /// Which status may follow which, and what a change of status does to the other fields.
-@Suite struct SessionRulesTests {
-    let manager = try! SessionManager()
+@Suite(.eachEngine) struct SessionRulesTests {
+    let manager = try! Engine.current.open()
     let earlier = Date(timeIntervalSince1970: 1_000_000.125)
 
     static let pairs = Session.Status.allCases.flatMap { from in Session.Status.allCases.map { (from, $0) } }

@@ -4,8 +4,8 @@ import Testing
 @testable import WhatsAppSessions
 
 /// When a status began and a QR code came, and why an account went offline.
-@Suite struct SessionTimesTests {
-    let manager = try! SessionManager()
+@Suite(.eachEngine) struct SessionTimesTests {
+    let manager = try! Engine.current.open()
 
     /// Has the table update a session at a moment of the test's choice.
     private func update(_ updates: SessionUpdates, at now: Int64) throws -> Session {

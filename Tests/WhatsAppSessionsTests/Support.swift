@@ -90,26 +90,6 @@ final class CommitHook: Sendable {
     }
 }
 
-/// What a manager keeps its sessions in. A suite that takes one runs with each, and each must pass it.
-enum Engine: String, CaseIterable {
-    case memory, file
-
-    /// A new manager.
-    func open() throws -> SessionManager { try watched().manager }
-
-    /// A new manager, and what it asks of its store.
-    func watched() throws -> (manager: SessionManager, store: SpyStore) {
-        let store: SpyStore
-        switch self {
-        case .memory: store = SpyStore(try MemoryDatabase())
-        case .file:
-            let folder = TemporaryFolder()
-            store = SpyStore(try FileDatabase(folder.file), in: folder)
-        }
-        return (SessionManager(store), store)
-    }
-}
-
 /// Counts what a manager asks of its store.
 final class SpyStore: SessionStore {
     struct Counts {

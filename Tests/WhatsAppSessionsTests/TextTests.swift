@@ -2,8 +2,8 @@ import Testing
 import WhatsAppSessions
 
 /// Text of every kind comes back byte for byte.
-@Suite struct TextTests {
-    let manager = try! SessionManager()
+@Suite(.eachEngine) struct TextTests {
+    let manager = try! Engine.current.open()
 
     static let hostile = [
         "\0", "a\0b", "a", "b\0", "☕", "👩‍👩‍👧‍👦", "\u{e9}", "e\u{301}", "\u{feff}bom", "'", "\"", "`", "\\", "%", "_",

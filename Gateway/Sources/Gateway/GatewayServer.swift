@@ -104,8 +104,7 @@ private struct ForcedEnd: Service {
     }
 }
 
-/// Ends the process when something doesn't end although it was cancelled, as a change that waits for another program's
-/// lock. What was answered is on disk.
+/// Ends the process if something ignores cancellation, such as a change that waits for another program's lock. What was answered is on disk.
 private func endSoon(_ logger: Logger) {
     Task.detached {
         try? await Task.sleep(for: .milliseconds(500))

@@ -2,7 +2,7 @@ import Synchronization
 
 /// Hands new changes to the followers of a manager. It reads a change once, however many they are.
 ///
-/// A follower that is behind reads for itself. One that has all waits here, and a task reads for all that wait.
+/// A follower that is behind reads for itself. Followers that are up to date wait here, and one task reads for all of them.
 final class ChangeFeed: Sendable {
     /// How long another process's change may go unnoticed.
     static let pollInterval = Duration.milliseconds(100)

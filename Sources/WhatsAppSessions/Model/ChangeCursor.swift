@@ -26,7 +26,7 @@ extension ChangeCursor: LosslessStringConvertible {
 extension ChangeCursor: Codable {
     /// Decodes the text.
     ///
-    /// - Throws: `DecodingError` for a text that is no cursor's.
+    /// - Throws: `DecodingError` for text that isn't a cursor.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
         guard let cursor = Self(try container.decode(String.self)) else {

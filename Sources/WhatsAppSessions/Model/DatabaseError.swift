@@ -98,7 +98,7 @@ extension DatabaseError {
         )
     }
 
-    /// The same error, after which nobody can tell whether the change was made.
+    /// The same error, after which the change may have been made.
     var withUnknownOutcome: DatabaseError {
         DatabaseError(resultCode: resultCode, message: message, sql: sql, isOutcomeUnknown: true)
     }

@@ -40,8 +40,8 @@ public struct Session: Identifiable, Hashable, Codable, Sendable {
     public let qrCodeReceivedAt: Date?
     /// When WhatsApp stops accepting ``qrCode``; `nil` without one.
     ///
-    /// The first code of a pairing is good for 60 seconds, later ones for 20. Which one a code is, is decided when it is stored:
-    /// the first since the status became ``Status/qrWaiting``.
+    /// The first code of a pairing is good for 60 seconds, later ones for 20. Whether a code is the first since the status became
+    /// ``Status/qrWaiting`` is decided when it is stored.
     public let qrCodeExpiresAt: Date?
     /// Why the account last went offline. It stays while the account is paired again, and is `nil` once it is connected.
     public let disconnectReason: DisconnectReason?

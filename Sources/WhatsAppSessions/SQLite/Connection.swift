@@ -21,7 +21,7 @@ final class Connection {
     /// Opens the database at `path`.
     ///
     /// `NOMUTEX` because a lock around the connection keeps other threads out: <https://sqlite.org/threadsafe.html>.
-    /// `PRIVATECACHE` because the host may have switched on the shared cache, whose locks nobody can wait for:
+    /// `PRIVATECACHE` because the host may have switched on the shared cache, whose locks can't be waited for:
     /// <https://sqlite.org/sharedcache.html>. The corresponding C function is `sqlite3_open_v2`.
     static func open(_ path: String, flags: Int32) throws -> Connection {
         var handle: OpaquePointer?

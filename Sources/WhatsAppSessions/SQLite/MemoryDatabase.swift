@@ -33,7 +33,7 @@ final class MemoryDatabase: SessionStore {
         state = Lock(State(connection: connection))
     }
 
-    /// Nobody else can see it.
+    /// No other process can see it.
     var isShared: Bool { false }
 
     // MARK: Reads
@@ -125,7 +125,7 @@ final class MemoryDatabase: SessionStore {
         return connection
     }
 
-    /// Copies the pages piece by piece, and writes them out when nobody waits any more.
+    /// Copies the pages piece by piece, then writes the file without holding up any caller.
     func copy(to path: String) throws {
         let copy = try PageCopy()
         try inPieces {

@@ -2,7 +2,7 @@ import WhatsAppSessionsSQLite
 
 /// A copy of a database in memory, page by page, from which a file is written.
 ///
-/// To copy pages takes a fraction of the time that it takes to write a file, so nobody has to wait for that:
+/// Copying pages is much faster than writing a file, so no caller has to wait for the file:
 /// <https://sqlite.org/c3ref/backup_finish.html>.
 final class PageCopy {
     private let copy: Connection

@@ -133,7 +133,8 @@ struct Parameters {
     /// Binds columns of another statement's row to as many parameters, from the first on. SQLite numbers parameters as it
     /// meets them. Looking each up by its name would take a twentieth of an update.
     ///
-    /// A row's values are unprotected, which is safe to bind: <https://sqlite.org/c3ref/value.html>.
+    /// A row's values are unprotected, which is safe to bind, and to read while only one thread uses the connection:
+    /// <https://sqlite.org/c3ref/value.html>.
     func bind(_ columns: Range<Int32>, of row: Row) throws {
         for (index, column) in zip(Int32(1)..., columns) { try bind(column, of: row, at: index) }
     }

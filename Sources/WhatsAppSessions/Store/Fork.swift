@@ -29,7 +29,7 @@ enum Fork {
 
         var isThisProcess: Bool { forks == count.load(ordering: .relaxed) }
 
-        /// Comes before any lock is taken: a thread that the child doesn't have may hold it for ever.
+        /// Call it before taking any lock: a thread that doesn't exist in the child may hold it.
         func requireThisProcess() throws {
             guard isThisProcess else {
                 throw DatabaseError(

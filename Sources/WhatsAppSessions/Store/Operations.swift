@@ -25,6 +25,9 @@ struct Written: Sendable {
     var dropsQRCode = false
 }
 
+/// What became of a write: made, or refused.
+typealias Outcome = Result<Written, any Error>
+
 /// What a caller asks an engine to find, apart from one session by its id.
 enum SessionRead: Sendable {
     /// All sessions, or those with a status.

@@ -28,7 +28,7 @@ final class QueuedWrite: Sendable {
         if case .thread(let thread) = caller { thread } else { nil }
     }
 
-    func finish(_ outcome: Result<Written, any Error>) {
+    func finish(_ outcome: Outcome) {
         switch caller {
         case .thread(let thread): thread.wake(.outcome(outcome))
         case .task(let task): task.resume(with: outcome)
@@ -39,7 +39,7 @@ final class QueuedWrite: Sendable {
 /// A thread that waits until it is told what to do next.
 final class WaitingThread: Sendable {
     enum Signal: Sendable {
-        case outcome(Result<Written, any Error>)
+        case outcome(Outcome)
         /// It may use the database now, and passes it on afterwards.
         case turn
     }

@@ -3,10 +3,8 @@ protocol CommitTarget: AnyObject, SendableMetatype {
     /// Makes the writes in one commit.
     ///
     /// - Returns: The outcome of each, in their order. One that is refused leaves the others alone.
-    /// - Throws: When the commit failed, and none of them was made; or, if the error says so, when nobody can tell.
-    func commit(_ writes: [SessionWrite], until deadline: ContinuousClock.Instant) throws -> [Result<
-        Written, any Error
-    >]
+    /// - Throws: When the commit failed, and none of them was made; or, if the error says so, when the outcome is unknown.
+    func commit(_ writes: [SessionWrite], until deadline: ContinuousClock.Instant) throws -> [Outcome]
 }
 
 /// Has writes that wait for the disk at the same time share one commit.
@@ -21,6 +19,10 @@ final class SharedCommits<Target: CommitTarget>: Sendable {
 
         var write: QueuedWrite? {
             if case .write(let write) = self { write } else { nil }
+        }
+
+        var turn: WaitingThread? {
+            if case .turn(let thread) = self { thread } else { nil }
         }
     }
 
@@ -118,9 +120,7 @@ final class SharedCommits<Target: CommitTarget>: Sendable {
         }
         if let waiting, let seconds, !waiting.isSignalled(within: seconds) {
             let isGone: Bool = state.withLock { state in
-                let place = state.queue.firstIndex {
-                    if case .turn(let thread) = $0 { thread === waiting } else { false }
-                }
+                let place = state.queue.firstIndex { $0.turn === waiting }
                 if let place { state.queue.remove(at: place) }
                 return place != nil
             }
@@ -135,7 +135,7 @@ final class SharedCommits<Target: CommitTarget>: Sendable {
     private func commit(
         _ writes: [SessionWrite],
         until deadline: ContinuousClock.Instant
-    ) throws -> [Result<Written, any Error>] {
+    ) throws -> [Outcome] {
         try target.withLock { target in
             guard let target else { throw DatabaseError.closed }
             return try target.commit(writes, until: deadline)
@@ -176,7 +176,7 @@ final class SharedCommits<Target: CommitTarget>: Sendable {
     /// Gives the target to the next one that waits.
     private func passOn() {
         let next: NextTurn = state.withLock { state in
-            if case .turn(let thread) = state.queue.first {
+            if let thread = state.queue.first?.turn {
                 state.queue.removeFirst()
                 return .thread(thread)
             }

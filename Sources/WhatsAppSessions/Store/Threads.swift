@@ -1,7 +1,7 @@
 import Foundation
 import WhatsAppSessionsSystem
 
-/// A few threads of our own, for work that may block: Swift's pool must not, and Dispatch's runs out when its callers block.
+/// A few threads owned by the library, for blocking work: Swift's pool must not block, and Dispatch's runs out of threads.
 ///
 /// A thread is started when there is work and none is idle, and ends after a second without work.
 final class Threads: Sendable {

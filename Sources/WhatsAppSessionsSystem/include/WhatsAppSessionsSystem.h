@@ -1,4 +1,6 @@
-// System calls that Swift cannot make alike on Linux and macOS.
+#pragma once
+
+// System calls that differ between Linux and macOS.
 
 // Which files have three names, by device and inode, without following a link; zeros where there is none. And how long the
 // second one is.
@@ -15,5 +17,5 @@ int whatsapp_sessions_is_second(int descriptor, const whatsapp_sessions_look *lo
 // Renames a file, unless something has the new name; -1 and errno if that fails.
 int whatsapp_sessions_rename_exclusively(const char *from, const char *to);
 
-// Starts a thread that nobody joins; 0, or why not, as pthread_create has it.
+// Starts a detached thread. Returns 0, or the error number of pthread_create.
 int whatsapp_sessions_start_thread(void (*body)(void *), void *context);

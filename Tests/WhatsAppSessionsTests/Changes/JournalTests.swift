@@ -4,8 +4,8 @@ import Testing
 @testable import WhatsAppSessions
 
 /// What the journal keeps, and how it is read.
-@Suite struct JournalTests {
-    let manager = try! SessionManager()
+@Suite(.eachEngine) struct JournalTests {
+    let manager = try! Engine.current.open()
 
     // MARK: What is in it
 
@@ -247,12 +247,13 @@ import Testing
         #expect(error?.description.hasSuffix("are not all in the journal: \(error?.damage ?? "-")") == true)
         #expect(try manager.getSession("support") != nil)
         #expect(try manager.snapshot().sessions.count == 2)
-        #expect(try manager.getChanges(after: ChangeCursor(history: second.cursor.history, number: 1)) == [second])
+        // In a file the history is another one since the table was rebuilt.
+        let rest = try manager.getChanges(after: ChangeCursor(history: first().history, number: 1))
+        #expect(rest.map(\.sessionID) == [second.sessionID])
     }
 
     @Test func `a page ends before a damaged change`() throws {
         for number in 0..<4 { try manager.createSession("\(number)") }
-        let start = try first()
         try manager.execute(
             """
             PRAGMA ignore_check_constraints = ON;
@@ -260,6 +261,7 @@ import Testing
             UPDATE session_changes SET status = 'gone' WHERE number = 3
             """
         )
+        let start = try first()
         let page = try manager.getChanges(after: start)
         #expect(page.map(\.sessionID) == ["0", "1"])
         let error = #expect(throws: ChangeCursorExpiredError.self) { try manager.getChanges(after: page[1].cursor) }
@@ -271,8 +273,8 @@ import Testing
 
     @Test func `a change that is missing ends a page with an error, never with a jump`() throws {
         for number in 0..<3 { try manager.createSession("\(number)") }
-        let start = try first()
         try manager.execute("DROP TRIGGER session_changes_are_kept; DELETE FROM session_changes WHERE number = 2")
+        let start = try first()
         #expect(throws: ChangeCursorExpiredError.self) { try manager.getChanges(after: start) }
     }
 

@@ -339,7 +339,7 @@ private struct Maintenance {
 
     init(_ folder: TemporaryFolder) throws {
         let file = try DatabasePath(folder.file)
-        writer = try FileWriter(FileConnection(file), LogKeeper())
+        writer = try FileWriter(FileConnection(file), file.look(), LogKeeper())
         checkpointer = try FileConnection(readerOf: file, file.look(), until: .now)
     }
 

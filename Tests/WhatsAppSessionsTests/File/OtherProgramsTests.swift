@@ -156,15 +156,15 @@ import WhatsAppSessionsSQLite
         await #expect(throws: ChangeCursorExpiredError.self) { try await follower.value }
     }
 
-    @Test func `a copy that SQLite made has a history of its own, and cursors go on after a migration`() throws {
+    @Test func `a copy that SQLite made has a history of its own, and cursors go on after a migration`() async throws {
         let manager = try folder.open()
-        try manager.createSession("support")
-        let cursor = try manager.snapshot().cursor
+        try await manager.createSession("support")
+        let cursor = try await manager.snapshot().cursor
         try Connection.shell(folder.file).execute("VACUUM INTO '\(folder.path)/copy'")
         let copy = try SessionManager(storage: .file(path: folder.path + "/copy"))
-        #expect(throws: ChangeCursorExpiredError.self) { try copy.getChanges(after: cursor) }
-        try manager.close()
-        #expect(try folder.open().getChanges(after: cursor).isEmpty)
+        await #expect(throws: ChangeCursorExpiredError.self) { try await copy.getChanges(after: cursor) }
+        try await manager.close()
+        #expect(try await folder.open().getChanges(after: cursor).isEmpty)
     }
 
     @Test func `a history that cannot be renewed is an error, not an end`() throws {

@@ -219,8 +219,9 @@ import WhatsAppSessionsSQLite
     }
 
     @Test func `a file whose log is not there is not written to`() throws {
+        let file = try DatabasePath(fileAt: folder)
         let error = #expect(throws: DatabaseError.self) {
-            _ = try FileWriter(FileConnection(DatabasePath(fileAt: folder)), LogKeeper())
+            _ = try FileWriter(FileConnection(file), file.look(), LogKeeper())
         }
         #expect(error?.message == DatabaseError.moved.message)
     }
@@ -280,22 +281,29 @@ import WhatsAppSessionsSQLite
         let commits = (manager.store as! FileDatabase).commits
         let mayEnd = Lock(false)
         await commits.hold { mayEnd.withLock(when: { $0 }) { _ in } }
+        let write = Task { try await manager.createSession("waits") }
+        try await until { commits.waiting == 1 }
         #expect(try await onThread { commits.alone(within: 0.01) { _ in true } } == nil)
         #expect(commits.waitingTurns == 0)
         // With upkeep that is owed and cannot be done.
         (manager.store as! FileDatabase).keeper.owe(.erase)
         for _ in 0..<50 { #expect(try await manager.getAllSessions().count == 1) }
         mayEnd.withLock { $0 = true }
+        #expect(try await write.value.id == "waits")
         #expect(eventually { (manager.store as! FileDatabase).keeper.owed == nil })
     }
 
     @Test func `a file that takes the name while it is opened is noticed`() throws {
-        let file = try DatabasePath(fileAt: folder)
-        let opened = file.look()
-        #expect(rename(folder.file, folder.file + ".old") == 0)
-        let other = try DatabasePath(fileAt: folder)
-        #expect(!other.look().isSameFile(as: opened))
-        #expect(other.look().isSameFile(as: other.look()))
+        let manager = try folder.open()
+        defer { withExtendedLifetime(manager) {} }
+        let file = try DatabasePath(folder.file)
+        let other = TemporaryFolder()
+        let opened = try DatabasePath(fileAt: other).look()
+        let error = #expect(throws: DatabaseError.self) {
+            _ = try FileWriter(FileConnection(file), opened, LogKeeper())
+        }
+        #expect(error?.message == DatabaseError.moved.message)
+        _ = try FileWriter(FileConnection(file), file.look(), LogKeeper())
     }
 }
 

@@ -136,7 +136,7 @@ struct ProblemMiddleware: RouterMiddleware {
                 context.logger.error("\(request.method) failed", metadata: ["error": .string(reason)])
             }
             response = try problem.response(from: request, context: context)
-            // Nor can what is left of a body that doesn't say how long it is be waited for.
+            // A chunked body may never end, so don't wait for the rest.
             if problem.leavesBodyUnread || request.headers.contains(.transferEncoding) {
                 response.headers[.connection] = "close"
                 context.closeSoon()

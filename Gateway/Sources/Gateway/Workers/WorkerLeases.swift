@@ -33,7 +33,7 @@ actor WorkerLeases {
     /// Whether a worker may have this name.
     static func isName(_ text: String) -> Bool { (1...100).contains(text.unicodeScalars.count) }
 
-    /// Notes who spoke of a session: a worker, or somebody without a name, to whom no session belongs.
+    /// Records who owns a session: the worker that reported it last, or no worker if the report had no name.
     func note(_ worker: String?, spokeOf sessionID: String) {
         owners[Array(sessionID.utf8)] = worker
     }

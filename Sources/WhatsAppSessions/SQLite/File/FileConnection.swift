@@ -7,8 +7,10 @@ final class FileConnection {
     let file: DatabasePath
     /// When to stop waiting for a lock that another connection holds.
     private(set) var deadline = ContinuousClock.now
-    /// How many pages of the log are in use, after the last commit or upkeep.
-    var logPages = 0
+    /// How many pages of the log were in use after this connection's last commit.
+    private(set) var logPages = 0
+    /// How many commits this connection has made.
+    private(set) var commits = 0
 
     /// Opens the file as its writer, which is prepared before it is used.
     init(_ file: DatabasePath, flags: Int32 = SQLITE_OPEN_READWRITE) throws {
@@ -148,7 +150,7 @@ extension FileConnection {
         }
     }
 
-    /// Commits, although nothing has changed: it writes the header's page again.
+    /// A commit that rewrites the header unchanged.
     func commitHeader(until deadline: ContinuousClock.Instant, _ body: () -> Void = {}) throws {
         try begin(until: deadline)
         do {
@@ -186,7 +188,9 @@ extension FileConnection {
         sqlite3_wal_hook(
             connection.handle,
             { this, _, _, pages in
-                Unmanaged<FileConnection>.fromOpaque(this!).takeUnretainedValue().logPages = Int(pages)
+                let connection = Unmanaged<FileConnection>.fromOpaque(this!).takeUnretainedValue()
+                connection.logPages = Int(pages)
+                connection.commits += 1
                 return SQLITE_OK
             },
             this

@@ -20,9 +20,7 @@ final class FileDatabase: SessionStore {
         let opened = file.look()
         let connection = try FileConnection(file)
         try connection.prepare(until: .now + patience)
-        let writer = try FileWriter(connection, keeper)
-        // Another file may have taken the name while it was opened.
-        guard writer.identity.isSameFile(as: opened) else { throw DatabaseError.moved }
+        let writer = try FileWriter(connection, opened, keeper)
         self.file = file
         self.patience = patience
         identity = writer.identity
@@ -126,7 +124,7 @@ final class FileDatabase: SessionStore {
         // list waits for a writer.
         defer { longReads.resume() }
         return longReads.pause(upTo: 10)
-            && commits.alone(within: 0.1) { writer in writer.map { maintainLog(upkeep, $0) } ?? true } ?? false
+            && commits.alone(within: 0.1) { $0.map { maintainLog(upkeep, $0) } != false } == true
     }
 
     private func maintainLog(_ upkeep: LogUpkeep, _ writer: FileWriter) -> Bool {

@@ -2,8 +2,8 @@ import WhatsAppSessionsSQLite
 
 /// The connection to a file that writes. One thread at a time may use it.
 final class FileWriter: CommitTarget {
-    /// The file may be looked at less often than it is written to.
-    private static let trustsLook = Duration.milliseconds(1)
+    /// For how long a look at the file counts as the one before a write.
+    private static let lookInterval = Duration.milliseconds(1)
 
     let connection: FileConnection
     let file: DatabasePath
@@ -13,22 +13,23 @@ final class FileWriter: CommitTarget {
     private let keeper: LogKeeper
 
     private var lastLook = ContinuousClock.now
-    /// How much of the log is in use, and SQLite's number of what it has seen by then.
-    private var log: (size: Int, dataVersion: UInt32) = (0, 0)
+    /// The length that the log must have since this connection's last commit, and SQLite's data version by then.
+    private var log: (size: Int, dataVersion: UInt32, commits: Int) = (0, 0, 0)
 
-    init(_ connection: FileConnection, _ keeper: LogKeeper) throws {
+    /// - Parameter opened: The files before the connection was opened; another one may have taken the name since.
+    init(_ connection: FileConnection, _ opened: FileIdentity, _ keeper: LogKeeper) throws {
         self.connection = connection
         self.keeper = keeper
         file = connection.file
         identity = file.look()
-        guard identity.isComplete else { throw DatabaseError.moved }
+        guard identity.isComplete, identity.isSameFile(as: opened) else { throw DatabaseError.moved }
         pageSize = try connection.connection.row(of: "PRAGMA page_size") { try Int($0.integer(0)) }
     }
 
     func commit(
         _ writes: [SessionWrite],
         until deadline: ContinuousClock.Instant
-    ) throws -> [Result<Written, any Error>] {
+    ) throws -> [Outcome] {
         try requireSoundFile(until: deadline)
         let outcomes =
             writes.count == 1 && writes[0].isOneStatement
@@ -47,7 +48,7 @@ final class FileWriter: CommitTarget {
     private func commitStatement(
         of write: SessionWrite,
         until deadline: ContinuousClock.Instant
-    ) throws -> Result<Written, any Error> {
+    ) throws -> Outcome {
         do {
             return .success(
                 try connection.wait(until: deadline) { connection in
@@ -66,10 +67,10 @@ final class FileWriter: CommitTarget {
     private func commitTransaction(
         of writes: [SessionWrite],
         until deadline: ContinuousClock.Instant
-    ) throws -> [Result<Written, any Error>] {
+    ) throws -> [Outcome] {
         try connection.begin(until: deadline)
         let connection = connection.connection
-        var outcomes: [Result<Written, any Error>] = []
+        var outcomes: [Outcome] = []
         do {
             for write in writes {
                 do {
@@ -108,11 +109,11 @@ final class FileWriter: CommitTarget {
 
     /// Looks at the file before a write, unless it was looked at just now, after another one.
     private func requireSoundFile(until deadline: ContinuousClock.Instant) throws {
-        guard .now - lastLook > Self.trustsLook else { return }
+        guard .now - lastLook > Self.lookInterval else { return }
         let look = file.look()
         guard look == identity else { throw DatabaseError.moved }
         guard look.logSize < log.size else { return }
-        // A log that another connection started over may be shorter. Then that connection has committed something.
+        // A log that another connection started over may be shorter. Then the data version is another one.
         try connection.begin(until: deadline)
         defer { try? connection.connection.rollBack() }
         guard dataVersion != log.dataVersion else {
@@ -124,9 +125,10 @@ final class FileWriter: CommitTarget {
         }
     }
 
-    /// Notes how long the log must be at least.
+    /// Notes how long the log must be at least, if something was committed.
     func noteLog() {
-        log = (Self.logSize(pages: connection.logPages, pageSize), dataVersion)
+        guard connection.commits != log.commits else { return }
+        log = (Self.logSize(pages: connection.logPages, pageSize), dataVersion, connection.commits)
     }
 
     /// How long a log of so many pages is: a header, then pages with a header each.
