@@ -87,6 +87,12 @@ import WhatsAppSessionsSQLite
         }
     }
 
+    @Test func `the checks of this package get the connection that writes`() throws {
+        for manager in [try SessionManager(), try TemporaryFolder().open()] {
+            #expect(try manager.withHandle { $0.map { sqlite3_db_readonly($0, "main") } } == 0)
+        }
+    }
+
     @Test func `a database that cannot be opened is an error`() {
         let error = #expect(throws: DatabaseError.self) { _ = try Connection.shell("/nowhere/sessions.sqlite") }
         #expect(error?.resultCode == .cannotOpen)

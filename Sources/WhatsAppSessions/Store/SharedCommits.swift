@@ -118,18 +118,19 @@ final class SharedCommits<Target: CommitTarget>: Sendable {
             state.queue.append(.turn(thread))
             return thread
         }
-        if let waiting, let seconds, !waiting.isSignalled(within: seconds) {
-            let isGone: Bool = state.withLock { state in
-                let place = state.queue.firstIndex { $0.turn === waiting }
-                if let place { state.queue.remove(at: place) }
-                return place != nil
-            }
-            // Otherwise its turn came in this moment.
-            if isGone { return nil }
-        }
+        if let waiting, let seconds, !waiting.isSignalled(within: seconds), takesBack(waiting) { return nil }
         _ = waiting?.wait()
         defer { passOn() }
         return try target.withLock(body)
+    }
+
+    /// Takes a turn out of the queue; `false` if it came in this moment.
+    private func takesBack(_ turn: WaitingThread) -> Bool {
+        state.withLock { state in
+            let place = state.queue.firstIndex { $0.turn === turn }
+            if let place { state.queue.remove(at: place) }
+            return place != nil
+        }
     }
 
     private func commit(
