@@ -4,7 +4,7 @@
 import { rm } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import makeWASocket, { useMultiFileAuthState } from "baileys";
-import { Gateway, needsSocket } from "./gateway.mjs";
+import { Gateway } from "./gateway.mjs";
 
 const prefix = process.env.PREFIX ?? "";
 const gateway = new Gateway(process.env.WORKER ?? `baileys-${prefix || "1"}`);
@@ -67,7 +67,7 @@ function serve(session) {
   const account = accounts.get(session.id);
   // The gateway was away, or thought that this worker was: the state as it is.
   if (account && session.status === "disconnected") reportAgain(session.id, account);
-  if (!account && needsSocket(session)) {
+  if (!account && session.needsSocket) {
     open(session.id).catch((error) => {
       console.error(`${session.id} has no socket:`, error.message);
       accounts.delete(session.id);

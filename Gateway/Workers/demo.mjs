@@ -1,7 +1,7 @@
 // Plays a worker with several accounts, without WhatsApp: node demo.mjs
 // GATEWAY and GATEWAY_TOKEN say which gateway, SPEED=10 plays at ten times real speed.
 import { randomBytes } from "node:crypto";
-import { Gateway, needsSocket } from "./gateway.mjs";
+import { Gateway } from "./gateway.mjs";
 
 const gateway = new Gateway("demo");
 const speed = Number(process.env.SPEED ?? 1);
@@ -91,7 +91,7 @@ function serve(session) {
   const socket = sockets.get(session.id);
   // The gateway was away, or thought that this worker was.
   if (socket && session.status === "disconnected") socket.reportAgain();
-  if (!socket && needsSocket(session)) sockets.set(session.id, new Socket(session.id));
+  if (!socket && session.needsSocket) sockets.set(session.id, new Socket(session.id));
 }
 
 async function create() {

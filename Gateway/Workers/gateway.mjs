@@ -1,16 +1,7 @@
-// The gateway as a worker sees it: what to report, and which sessions to serve. Node 20 or newer, no packages.
+// The gateway as a worker sees it: what to report, and which sessions there are. Node 20 or newer, no packages.
 
 const pauses = [1, 2, 4, 8, 10].map((seconds) => seconds * 1000);
 const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
-
-// Whether a session without a socket should get one. One that is disconnected for such a reason waits for a person; any other
-// was disconnected because the gateway or its worker was away, perhaps in the middle of a reconnection.
-const waits = [
-  "logged out", "temporarily banned", "account locked", "banned", "worker outdated", "QR codes used up",
-  "multi-device mismatch", "replaced by another process", "closed by the worker", "pairing failed",
-];
-export const needsSocket = ({ status, disconnectReason }) =>
-  status !== "disconnected" || (disconnectReason !== undefined && !waits.includes(disconnectReason.text));
 
 export class Gateway {
   #queues = new Map();

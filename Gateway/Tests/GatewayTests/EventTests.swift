@@ -210,30 +210,39 @@ import WhatsAppSessions
 
     // MARK: Words
 
-    /// Workers decide by these texts whether a session goes on, and the page puts them into sentences.
-    @Test func `the page and the workers know the reasons that the gateway gives`() throws {
-        let package = URL(filePath: #filePath).appending(path: "../../..").standardized
-        func source(_ path: String) throws -> String {
-            try String(contentsOf: package.appending(path: path), encoding: .utf8)
-        }
-        let page = try source("Sources/Gateway/Page/page.js")
-        let workers = try source("Workers/gateway.mjs")
-        let mapping =
-            try source("Sources/Gateway/Workers/BaileysEvent.swift")
-            + source("Sources/Gateway/Workers/WhatsmeowEvent.swift")
-        let final = mapping.matches(of: /ended\("([^"]+)"/).map { String($0.output.1) } + ["closed by the worker"]
-        #expect(Set(final).count == 10)
-        for text in Set(final) {
-            #expect(page.contains("  [\"\(text)\","), "\(text)")
-            #expect(workers.contains("\"\(text)\""), "\(text)")
-        }
+    @Test func `the page has words for each reason that the gateway gives, and for the library's`() async throws {
         let manager = try SessionManager()
-        try manager.createSession("support")
-        try manager.recoverSessions()
-        let recovered = try #require(try manager.getSession("support")?.disconnectReason)
-        for text in [recovered.text, WorkerLeases.reason.text, "scanned by a phone without multi-device"] {
-            #expect(page.contains("  [\"\(text)\","), "\(text)")
-            #expect(!workers.contains("\"\(text)\""), "\(text)")
+        try await manager.createSession("support")
+        try await manager.recoverSessions()
+        let recovered = try #require(try await manager.getSession("support")?.disconnectReason)
+        #expect(recovered == DisconnectReason(.gatewayStopped))
+        try await withGateway { gateway in
+            let page = try await gateway.get("/").text
+            for reason in KnownReason.allCases {
+                #expect(page.contains(#""\#(reason.rawValue)":{"advice":""#), "\(reason)")
+            }
+        }
+    }
+
+    @Test(arguments: [
+        (DisconnectReason(.loggedOut), false), (DisconnectReason(.replaced, code: 440), false), (nil, false),
+        (DisconnectReason(.workerGone), true), (DisconnectReason(.gatewayStopped), true),
+        (DisconnectReason(code: 408, text: "Connection was lost"), true),
+    ])
+    func `who asks is told whether a disconnected session gets a socket again`(
+        reason: DisconnectReason?,
+        needsSocket: Bool
+    ) async throws {
+        try await withGateway { gateway in
+            try await gateway.manager.createSession("support")
+            let live = try await gateway.get("/sessions/support").text
+            #expect(live.contains(#""needsSocket":true"#))
+            let updates = SessionUpdates(status: .disconnected, disconnectReason: FieldUpdate(ifPresent: reason))
+            try await gateway.manager.updateSession("support", updates)
+            for path in ["/sessions/support", "/sessions"] {
+                let text = try await gateway.get(path).text
+                #expect(text.contains("\"needsSocket\":\(needsSocket)"))
+            }
         }
     }
 }

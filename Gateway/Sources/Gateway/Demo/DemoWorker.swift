@@ -91,10 +91,10 @@ struct DemoWorker: Service {
             try await pause(.random(in: 30...240))
             switch Int.random(in: 0..<10) {
             case 0:
-                _ = try await post(.ended("logged out", code: 401), to: id)
+                _ = try await post(.ended(.loggedOut, code: 401), to: id)
                 return
             case 1:
-                _ = try await post(.ended("replaced by another process", code: 440), to: id)
+                _ = try await post(.ended(.replaced, code: 440), to: id)
                 return
             default:
                 let reason = DisconnectReason(code: 408, text: "Connection was lost")
@@ -123,7 +123,7 @@ struct DemoWorker: Service {
             try await pause(2)
             return true
         }
-        _ = try await post(.ended("QR codes used up", code: 408), to: id)
+        _ = try await post(.ended(.codesUsedUp, code: 408), to: id)
         return false
     }
 

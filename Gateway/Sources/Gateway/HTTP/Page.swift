@@ -8,6 +8,13 @@ import NIOCore
 enum Page {
     private static let style = String(decoding: PackageResources.page_css, as: UTF8.self)
     private static let script = String(decoding: PackageResources.page_js, as: UTF8.self)
+        .replacingOccurrences(of: "{/* reasons */}", with: reasons)
+
+    private static var reasons: String {
+        let words = KnownReason.allCases.map { ($0.rawValue, ["title": $0.words.title, "advice": $0.words.advice]) }
+        // Texts in a dictionary can always be encoded.
+        return String(decoding: try! JSONEncoder.gateway.encode(Dictionary(uniqueKeysWithValues: words)), as: UTF8.self)
+    }
 
     private static let document = String(decoding: PackageResources.page_html, as: UTF8.self)
         .replacingOccurrences(of: "/* page.css */", with: style)

@@ -4,7 +4,7 @@ import Hummingbird
 import NIOCore
 import WhatsAppSessions
 
-/// A session as its JSON: the library's, with `qrCodeExpiresAt`.
+/// A session as its JSON: the library's, and whether it needs a socket.
 struct SessionJSON: Encodable {
     let session: Session
 
@@ -13,7 +13,13 @@ struct SessionJSON: Encodable {
         self.session = withQRCode ? session : session.withoutQRCode
     }
 
-    func encode(to encoder: any Encoder) throws { try session.encode(to: encoder) }
+    private enum CodingKeys: String, CodingKey { case needsSocket }
+
+    func encode(to encoder: any Encoder) throws {
+        try session.encode(to: encoder)
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(session.needsSocket, forKey: .needsSocket)
+    }
 }
 
 extension Session {

@@ -34,30 +34,16 @@ const badge = (status) => element("span", { className: "badge " + status }, icon
 
 // MARK: Words
 
-// Why an account is offline, by the words that the gateway keeps.
-const reasons = [
-  ["logged out", "Logged out", "The device was unlinked on the phone, or the worker logged out. Pair it again to relink it."],
-  ["temporarily banned", "Temporarily banned", "WhatsApp has banned this account for some time. Wait before you pair it again, or the ban may become longer."],
-  ["account locked", "Locked by WhatsApp", "WhatsApp has locked this account. Open WhatsApp on the phone to see why."],
-  ["banned", "Banned", "WhatsApp has banned this account. Open WhatsApp on the phone to ask for a review."],
-  ["worker outdated", "Worker outdated", "WhatsApp refuses the worker’s version. Update Baileys or whatsmeow, then pair again."],
-  ["QR codes used up", "Not scanned", "Nobody scanned a code in time, so the worker stopped. Pair again when the phone is at hand."],
-  ["multi-device mismatch", "Multi-device mismatch", "The phone’s WhatsApp doesn’t match the linked device. Update WhatsApp on the phone, then pair again."],
-  ["scanned by a phone without multi-device", "Phone too old", "The phone’s WhatsApp is too old for linked devices. Update it, then scan again."],
-  ["replaced by another process", "Replaced", "Another process opened this account’s connection. Only one may: stop the other one, then pair again."],
-  ["worker gone", "Worker gone", "The worker that runs this account has gone silent. The account comes back when the worker does."],
-  ["the gateway stopped", "Gateway stopped", "The gateway stopped while the account was in use. The account comes back when its worker reports it, or pair it again."],
-  ["pairing failed", "Pairing failed", "The worker could not link the account. Pair it again."],
-  ["closed by the worker", "Closed by the worker", "The worker closed the connection. Pair again to open it."],
-];
+// Why an account is offline: the reasons that the gateway gives, by the text that it keeps.
+const reasons = {/* reasons */};
 
 function reasonOf(session) {
   const reason = session.disconnectReason;
   if (!reason) return null;
-  const known = reasons.find(([text]) => reason.text === text);
+  const known = Object.hasOwn(reasons, reason.text) ? reasons[reason.text] : null;
   const code = reason.code === undefined ? "" : ` (${reason.code})`;
   return known
-    ? { short: known[1], long: `${known[1]}${code}. ${known[2]}` }
+    ? { short: known.title, long: `${known.title}${code}. ${known.advice}` }
     : { short: reason.text, long: `The worker said: ${reason.text}${code}.` };
 }
 

@@ -35,7 +35,7 @@ private struct Connection: Decodable {
 
     private var closed: SessionReport {
         guard let error = lastDisconnect?.error else {
-            return .ended("closed by the worker", final: false)
+            return .ended(.closedByWorker, final: false)
         }
         let message = error.output?.payload?.message ?? error.message
         guard let code = error.output?.statusCode else {
@@ -43,14 +43,14 @@ private struct Connection: Decodable {
         }
         // 402, 405, 406 and 409 come from WhatsApp and are not in Baileys' enum `DisconnectReason`.
         return switch code {
-        case 401: .ended("logged out", code: code, final: false)
-        case 402: .ended("temporarily banned", code: code)
-        case 403: .ended("account locked", code: code, final: false)
-        case 405, 409: .ended("worker outdated", code: code)
-        case 406: .ended("banned", code: code)
-        case 408 where message == "QR refs attempts ended": .ended("QR codes used up", code: code)
-        case 411: .ended("multi-device mismatch", code: code, final: false)
-        case 440: .ended("replaced by another process", code: code)
+        case 401: .ended(.loggedOut, code: code, final: false)
+        case 402: .ended(.temporarilyBanned, code: code)
+        case 403: .ended(.accountLocked, code: code, final: false)
+        case 405, 409: .ended(.workerOutdated, code: code)
+        case 406: .ended(.banned, code: code)
+        case 408 where message == "QR refs attempts ended": .ended(.codesUsedUp, code: code)
+        case 411: .ended(.multideviceMismatch, code: code, final: false)
+        case 440: .ended(.replaced, code: code)
         default: .closed(DisconnectReason(code: code, workersText: message), reconnects: true)
         }
     }

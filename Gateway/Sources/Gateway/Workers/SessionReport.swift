@@ -17,8 +17,8 @@ enum SessionReport: Equatable, Sendable {
     case trouble(DisconnectReason)
 
     /// A socket that closed for good, as far as the worker's library knows.
-    static func ended(_ text: String, code: Int? = nil, final: Bool = true) -> SessionReport {
-        .closed(DisconnectReason(code: code, workersText: text), reconnects: false, final: final)
+    static func ended(_ reason: KnownReason, code: Int? = nil, final: Bool = true) -> SessionReport {
+        .closed(DisconnectReason(reason, code: code), reconnects: false, final: final)
     }
 
     /// The update that the report asks for.

@@ -34,13 +34,13 @@ enum WhatsmeowEvent: String {
         case .streamError:
             .closed(DisconnectReason(code: data.code?.number, text: "stream error"), reconnects: true)
         case .manualLoginReconnect: .opening
-        case .loggedOut: .ended("logged out", code: data.reason, final: false)
-        case .streamReplaced: .ended("replaced by another process")
-        case .temporaryBan: .ended("temporarily banned", code: data.code?.number)
-        case .clientOutdated: .ended("worker outdated")
+        case .loggedOut: .ended(.loggedOut, code: data.reason, final: false)
+        case .streamReplaced: .ended(.replaced)
+        case .temporaryBan: .ended(.temporarilyBanned, code: data.code?.number)
+        case .clientOutdated: .ended(.workerOutdated)
         case .connectFailure:
             .closed(DisconnectReason(code: data.reason, workersText: data.message), reconnects: false)
-        case .scannedWithoutMultidevice: .trouble(Fields.tooOld)
+        case .scannedWithoutMultidevice: .trouble(DisconnectReason(.phoneTooOld))
         }
     }
 }
@@ -63,19 +63,18 @@ private struct Fields: Decodable {
         case setting = "Action"
     }
 
-    static let tooOld = DisconnectReason(text: "scanned by a phone without multi-device")
-
     /// A `QRChannelItem`.
     var pairing: SessionReport? {
         switch event {
         case "code": code?.text.map(SessionReport.qrCode)
         case "success": .opening
-        case "timeout": .ended("QR codes used up")
-        case "err-client-outdated": .ended("worker outdated")
+        case "timeout": .ended(.codesUsedUp)
+        case "err-client-outdated": .ended(.workerOutdated)
         // The codes go on.
-        case "err-scanned-without-multidevice": .trouble(Self.tooOld)
-        case let event? where event.hasPrefix("err-"): .ended(event)
-        case _?: .ended("pairing failed")
+        case "err-scanned-without-multidevice": .trouble(DisconnectReason(.phoneTooOld))
+        case let event? where event.hasPrefix("err-"):
+            .closed(DisconnectReason(workersText: event), reconnects: false, final: true)
+        case _?: .ended(.pairingFailed)
         case nil: nil
         }
     }

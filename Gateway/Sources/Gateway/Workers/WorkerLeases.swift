@@ -7,7 +7,6 @@ import WhatsAppSessions
 /// the last one has been closed for the time of the lease, the sessions that it left live become disconnected. It is
 /// all in memory: when the gateway starts, ``SessionManager/recoverSessions()`` has disconnected every session.
 actor WorkerLeases {
-    static let reason = DisconnectReason(text: "worker gone")
 
     private let manager: SessionManager
     private let turns: Turns
@@ -89,7 +88,10 @@ actor WorkerLeases {
         guard isGone(name), owners[key] == name else { return }
         if let session = try await manager.getSession(sessionID), session.status != .disconnected {
             do {
-                let updates = SessionUpdates(status: .disconnected, disconnectReason: .set(Self.reason))
+                let updates = SessionUpdates(
+                    status: .disconnected,
+                    disconnectReason: .set(DisconnectReason(.workerGone))
+                )
                 try await manager.updateSession(sessionID, updates)
             } catch is SessionNotFoundError {}
         }

@@ -1,0 +1,101 @@
+import WhatsAppSessions
+
+/// The reasons that the gateway itself gives, by the text that is kept with the session.
+enum KnownReason: String, CaseIterable {
+    case loggedOut = "logged out"
+    case temporarilyBanned = "temporarily banned"
+    case accountLocked = "account locked"
+    case banned
+    case workerOutdated = "worker outdated"
+    case codesUsedUp = "QR codes used up"
+    case multideviceMismatch = "multi-device mismatch"
+    case phoneTooOld = "scanned by a phone without multi-device"
+    case replaced = "replaced by another process"
+    case workerGone = "worker gone"
+    /// What `SessionManager.recoverSessions()` says.
+    case gatewayStopped = "the gateway stopped"
+    case pairingFailed = "pairing failed"
+    case closedByWorker = "closed by the worker"
+
+    /// Whether a session that is disconnected for this reason waits for a person.
+    var waitsForPerson: Bool {
+        switch self {
+        case .workerGone, .gatewayStopped, .phoneTooOld: false
+        default: true
+        }
+    }
+
+    /// What the page says to a person: what happened, and what to do about it.
+    var words: (title: String, advice: String) {
+        switch self {
+        case .loggedOut:
+            (
+                "Logged out",
+                "The device was unlinked on the phone, or the worker logged out. Pair it again to relink it."
+            )
+        case .temporarilyBanned:
+            (
+                "Temporarily banned",
+                "WhatsApp has banned this account for some time. Wait before you pair it again, or the ban may become longer."
+            )
+        case .accountLocked:
+            ("Locked by WhatsApp", "WhatsApp has locked this account. Open WhatsApp on the phone to see why.")
+        case .banned:
+            ("Banned", "WhatsApp has banned this account. Open WhatsApp on the phone to ask for a review.")
+        case .workerOutdated:
+            (
+                "Worker outdated",
+                "WhatsApp refuses the worker’s version. Update Baileys or whatsmeow, then pair again."
+            )
+        case .codesUsedUp:
+            (
+                "Not scanned",
+                "Nobody scanned a code in time, so the worker stopped. Pair again when the phone is at hand."
+            )
+        case .multideviceMismatch:
+            (
+                "Multi-device mismatch",
+                "The phone’s WhatsApp doesn’t match the linked device. Update WhatsApp on the phone, then pair again."
+            )
+        case .phoneTooOld:
+            (
+                "Phone too old",
+                "The phone’s WhatsApp is too old for linked devices. Update it, then scan again."
+            )
+        case .replaced:
+            (
+                "Replaced",
+                "Another process opened this account’s connection. Only one may: stop the other one, then pair again."
+            )
+        case .workerGone:
+            (
+                "Worker gone",
+                "The worker that runs this account has gone silent. The account comes back when the worker does."
+            )
+        case .gatewayStopped:
+            (
+                "Gateway stopped",
+                "The gateway stopped while the account was in use. The account comes back when its worker reports it, or pair it again."
+            )
+        case .pairingFailed:
+            ("Pairing failed", "The worker could not link the account. Pair it again.")
+        case .closedByWorker:
+            ("Closed by the worker", "The worker closed the connection. Pair again to open it.")
+        }
+    }
+}
+
+extension DisconnectReason {
+    init(_ reason: KnownReason, code: Int? = nil) { self.init(code: code, text: reason.rawValue) }
+}
+
+extension Session {
+    /// Whether a worker that has no socket for it opens one. A session that was disconnected while the gateway or its worker was
+    /// away, perhaps in the middle of a reconnection, gets one again; what a person must look at first does not, and neither does
+    /// one that was disconnected without a reason, by hand.
+    var needsSocket: Bool {
+        guard status == .disconnected else { return true }
+        guard let disconnectReason else { return false }
+        return KnownReason(rawValue: disconnectReason.text)?.waitsForPerson != true
+    }
+}
