@@ -6,24 +6,23 @@ struct Measurements {
     let file: [Operation: Times]
     let threads: [Kind: [Int: Double]]
     let opening: Times
-    let memory: [Kind: Double]
-    let instructions: [Operation: Double]
-    let instructionsInFile: [Operation: Double]
+    let counts: Counts
     let slowDisk: SlowDisk
     let journal: Journal
     let watching: Watching
+    let scale: Scale
 
     static let rows = [10, 1000, 100_000]
     static let fileKinds: [Kind] = [.c, .library, .tunedGRDB, .codableGRDB]
 
-    /// Takes about six minutes.
+    /// Takes about eight minutes.
     static func take() async throws -> Measurements {
         let folder = FileManager.default.temporaryDirectory.appending(path: "Benchmarks-\(UUID())")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: folder) }
 
         // First, while nothing else has been allocated.
-        let memory = try await measureMemory()
+        let counts = try await Counts.take(ofAllKinds: true)
         let watching = try await Watching.measure(folder: folder.path)
         return try await Measurements(
             operations: [
@@ -34,23 +33,11 @@ struct Measurements {
             file: measureOperations(rows: 100, rounds: 21, batch: 20, kinds: fileKinds, folder: folder.path),
             threads: measureThreads(rounds: 9),
             opening: measureOpening(rounds: 301),
-            memory: memory,
-            instructions: [
-                .get: instructionRatio(.get),
-                .exists: instructionRatio(.exists),
-                .create: instructionRatio(.create),
-                .updateName: instructionRatio(.updateName),
-                .updateStatus: instructionRatio(.updateStatus),
-            ],
-            instructionsInFile: [
-                .get: instructionRatio(.get, inFile: true),
-                .create: instructionRatio(.create, inFile: true),
-                .updateName: instructionRatio(.updateName, inFile: true),
-                .updateStatus: instructionRatio(.updateStatus, inFile: true),
-            ],
+            counts: counts,
             slowDisk: SlowDisk.measureInOwnProcess(),
             journal: Journal.measure(folder: folder.path),
-            watching: watching
+            watching: watching,
+            scale: Scale.measure(folder: folder.path)
         )
     }
 }

@@ -9,8 +9,10 @@ extension Measurements {
             + table("In a file, each change durable, 100 sessions", file) + "\n"
             + slowDiskTable + "\n"
             + watchingTable + "\n"
+            + scaleTable + "\n"
+            + instructionTable + "\n"
             + others + "\n"
-            + goalTable
+            + goalTable(goals)
     }
 
     /// C in nanoseconds, the others to it.
@@ -37,22 +39,42 @@ extension Measurements {
                 ["opening one, and closing it", "\(Int(opening[.c] / 1000)) µs"]
                     + Kind.allCases.dropFirst().map { opening.ratio($0, to: .c).ratioText }
             )
-            + row(["bytes a session"] + Kind.allCases.map { memory[$0].map { "\(Int($0))" } ?? "as tuned" })
+            + row(["bytes a session"] + Kind.allCases.map { counts.bytes[$0].map { "\(Int($0))" } ?? "as tuned" })
     }
 
-    private var goalTable: String {
-        heading(["Goal", "", "measured", ""])
-            + goals.map { goal in
-                row([
-                    goal.what, "\(goal.bound == .atMost ? "≤" : "≥") \(goal.goal.figure)", goal.measured.figure,
-                    goal.isReached ? "reached" : "**not reached**",
-                ])
+    private var instructionTable: String {
+        func cells(_ counts: [Operation: Instructions], _ operation: Operation) -> [String] {
+            guard let count = counts[operation] else { return ["", "", ""] }
+            return ["\(Int(count.c))", "\(Int(count.library))", count.ratio.ratioText]
+        }
+        return heading(["Instructions", "C, in memory", "this library", "", "C, in a file", "this library", ""])
+            + Counts.operationsInMemory.map { operation in
+                let name = operation == .create ? "create; in memory also delete" : operation.rawValue
+                return row([name] + cells(counts.inMemory, operation) + cells(counts.inFile, operation))
             }.joined()
+    }
+
+    private var scaleTable: String {
+        heading(["Many", "measured"])
+            + row([
+                "`recoverSessions()` in a file, 100,000 live sessions, and 200,000",
+                scale.recovery.map { String(format: "%.2f s", $0) }.joined(separator: ", "),
+            ])
+            + row([
+                "processor time of a durable change, 1,000 tasks", String(format: "%.1f µs", scale.changeOfTask),
+            ])
+            + row([
+                "a change until 10,000 followers have it, median", String(format: "%.0f ms", scale.manyFollowers),
+            ])
+            + row([
+                "a get in memory beside lists of 100,000, 99th percentile and worst",
+                scale.getBesideLists.map { String(format: "%.2f ms", $0) }.joined(separator: ", "),
+            ])
     }
 
     private var slowDiskTable: String {
         let changes = slowDisk.changesPerSecond
-        let syncs = slowDisk.syncsPerChange
+        let syncs = counts.syncs
         func microseconds(_ nanoseconds: Double) -> String { String(format: "%.1f µs", nanoseconds / 1000) }
         return heading(["On a disk that takes 1 ms a sync", "measured"])
             + SlowDisk.threads.map { count in
@@ -62,7 +84,7 @@ extension Measurements {
                 ])
             }.joined()
             + row(["durable updates a second, GRDB's pool, 32 threads", "\(Int(slowDisk.poolChangesPerSecond))"])
-            + row(["syncs for one update, 1,000 tasks", String(format: "%.3f", slowDisk.asyncSyncsPerChange)])
+            + row(["syncs for one update, 1,000 tasks", String(format: "%.3f", counts.syncsOfTasks)])
             + row([
                 "`getSession`, idle, median and 99th percentile",
                 slowDisk.idle.map(microseconds).joined(separator: ", "),
@@ -94,7 +116,7 @@ extension Measurements {
             + row(["changes that one follower follows, a second", "\(Int(watching.changesPerSecond))"])
             + row([
                 "the journal's memory after 100,000 changes, and after a million",
-                watching.bytes.map { String(format: "%.1f MB", $0 / 1e6) }.joined(separator: ", "),
+                counts.journalBytes.map { String(format: "%.1f MB", $0 / 1e6) }.joined(separator: ", "),
             ])
             + row([
                 "an idle follower of a file: system calls and processor time a second",
@@ -122,6 +144,16 @@ extension Measurements {
 
     /// `Benchmarks/`.
     static let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../..").standardized.path
+}
+
+func goalTable(_ goals: [Goal]) -> String {
+    heading(["Goal", "", "measured", ""])
+        + goals.map { goal in
+            row([
+                goal.what, "\(goal.bound == .atMost ? "≤" : "≥") \(goal.goal.figure)", goal.measured.figure,
+                goal.isReached ? "reached" : "**not reached**",
+            ])
+        }.joined()
 }
 
 private func heading(_ cells: [String]) -> String {

@@ -20,10 +20,10 @@ struct SlowDisk: Codable {
     static let threads = [1, 8, 32]
 
     /// Has another process measure, under the preloaded library.
-    static func measureInOwnProcess() throws -> SlowDisk {
+    static func measureInOwnProcess(onlySyncs: Bool = false) throws -> SlowDisk {
         let process = Process()
         process.executableURL = Bundle.main.executableURL
-        process.arguments = ["slow-disk"]
+        process.arguments = ["slow-disk"] + (onlySyncs ? ["syncs"] : [])
         let library = Bundle.main.executableURL!.deletingLastPathComponent().appending(path: "libSlowDisk.so").path
         process.environment = ProcessInfo.processInfo.environment.merging(
             ["LD_PRELOAD": library, "SLOW_DISK_MICROSECONDS": "1000"]
@@ -36,8 +36,8 @@ struct SlowDisk: Codable {
         return try JSONDecoder().decode(SlowDisk.self, from: data)
     }
 
-    /// Takes about a minute.
-    static func measure() async throws -> SlowDisk {
+    /// Takes about a minute; only the syncs, a few seconds.
+    static func measure(onlySyncs: Bool) async throws -> SlowDisk {
         let folder = FileManager.default.temporaryDirectory.appending(path: "Benchmarks-\(UUID())").path
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: folder) }
@@ -52,7 +52,7 @@ struct SlowDisk: Codable {
         var counts: [Int: [Double]] = [:]
         var poolRates: [Double] = []
         let pool = try GRDBPool(folder + "/pool.sqlite", ids)
-        for _ in 0..<5 {
+        for _ in 0..<(onlySyncs ? 1 : 5) {
             for count in threads {
                 let before = syncs()
                 let (changes, seconds) = run(threads: count, for: 1) { thread, round in
@@ -78,6 +78,7 @@ struct SlowDisk: Codable {
             try await group.waitForAll()
         }
         result.asyncSyncsPerChange = Double(syncs() - before) / 1000
+        if onlySyncs { return result }
 
         result.idle = reads(manager, ids)
         let stop = Flag()

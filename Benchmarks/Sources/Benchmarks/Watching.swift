@@ -1,4 +1,3 @@
-import CBaseline
 import Foundation
 import WhatsAppSessions
 
@@ -9,8 +8,6 @@ struct Watching {
     /// The same for a change by another process: median and worst.
     var millisecondsBetweenProcesses: [Double] = []
     var changesPerSecond = 0.0
-    /// What the journal takes after 100,000 changes, and after a million.
-    var bytes: [Double] = []
     /// Of an idle follower of a file, a second.
     var systemCalls = 0.0
     var idleMilliseconds = 0.0
@@ -21,30 +18,12 @@ struct Watching {
     /// Takes about half a minute.
     static func measure(folder: String) async throws -> Watching {
         var result = Watching()
-        result.bytes = try await measureBytes()
         result.microsecondsInProcess = try await measureInProcess()
         result.changesPerSecond = try await measureFollowing()
         result.millisecondsBetweenProcesses = try await measureBetweenProcesses(folder + "/watched.sqlite")
         (result.systemCalls, result.idleMilliseconds) = try measureIdle(folder + "/idle.sqlite")
         (result.getConnected, result.count) = try await measureAsking()
         return result
-    }
-
-    private static func measureBytes() async throws -> [Double] {
-        let manager = try SessionManager()
-        try await manager.createSession(randomIDs(1)[0])
-        let id = try await manager.getAllSessions()[0].id
-        let before = baseline_allocated()
-        return try [100_000, 900_000].map { changes in
-            for number in 0..<changes {
-                try updateSynchronously(manager, id, number % 2 == 0 ? .initializing : .qrWaiting)
-            }
-            return Double(baseline_allocated() - before)
-        }
-    }
-
-    private static func updateSynchronously(_ manager: SessionManager, _ id: String, _ status: Session.Status) throws {
-        try manager.updateSession(id, SessionUpdates(status: status))
     }
 
     private static func measureInProcess() async throws -> Double {
