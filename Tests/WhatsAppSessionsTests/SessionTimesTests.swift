@@ -123,6 +123,11 @@ import Testing
         #expect(session.statusChangedAt == time(1000))
         expectNow(session.qrCodeReceivedAt)
 
+        _ = try update(SessionUpdates(qrCode: .set("2@three")), at: 2000)
+        try manager.execute("UPDATE sessions SET qr_code = '2@four', qr_code_number = 9")
+        session = try #require(try manager.getSession("support"))
+        expectNow(session.qrCodeReceivedAt)
+
         try manager.execute("UPDATE sessions SET status = 'disconnected', qr_code = NULL")
         session = try #require(try manager.getSession("support"))
         expectNow(session.statusChangedAt)

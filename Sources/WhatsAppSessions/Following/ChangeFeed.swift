@@ -1,5 +1,3 @@
-import Synchronization
-
 /// Hands new changes to the followers of a manager. It reads a change once, however many they are.
 ///
 /// A follower that is behind reads for itself. Followers that are up to date wait here, and one task reads for all of them.
@@ -9,8 +7,6 @@ final class ChangeFeed: Sendable {
     private static let pageSize = 256
 
     private let store: any SessionStore
-    /// The followers that ask right now. With none, noting a change costs one atomic load.
-    private let followers = Atomic(0)
     private let state = Lock(FeedState())
     private let isPolling = Lock(false)
 
@@ -20,21 +16,14 @@ final class ChangeFeed: Sendable {
 
     /// Returns some changes after a cursor, and waits until there are any; none when the task is cancelled.
     func changes(after cursor: ChangeCursor) async throws -> ArraySlice<SessionChange> {
-        // Before anything is read, so that no change comes unnoted between the read and the wait.
-        let isFirst = followers.add(1, ordering: .sequentiallyConsistent).oldValue == 0
-        defer { followers.subtract(1, ordering: .sequentiallyConsistent) }
-        // Nothing was noted while there was no follower.
-        let first = isFirst ? state.withLock { $0.forgetVersion() } : 0
         while !Task.isCancelled {
             let news: ArraySlice<SessionChange>
             switch state.withLock({ $0.known(after: cursor) }) {
             case .changes(let changes): return changes
-            case .newest(let version) where !isFirst: news = try await wait(after: cursor, since: version)
-            case .newest(let version), .unknown(let version):
-                let page = try await read(after: cursor)
-                news =
-                    page.changes.isEmpty
-                    ? try await wait(after: cursor, since: max(first, version)) : ArraySlice(page.changes)
+            case .newest(let version): news = try await wait(after: cursor, since: version)
+            case .unknown(let version):
+                let changes = try await read(after: cursor).changes
+                news = changes.isEmpty ? try await wait(after: cursor, since: version) : ArraySlice(changes)
             }
             if !news.isEmpty { return news }
         }
@@ -43,7 +32,6 @@ final class ChangeFeed: Sendable {
 
     /// Wakes the followers that wait. Comes after each write of this manager.
     func noteChange() {
-        guard followers.load(ordering: .sequentiallyConsistent) > 0 else { return }
         if state.withLock({ $0.note() }) { startReading() }
     }
 

@@ -53,14 +53,6 @@ struct FeedState {
         return beginsReading(unless: waiters.isEmpty)
     }
 
-    /// Takes nothing that is known for the newest.
-    ///
-    /// - Returns: The version from now on.
-    mutating func forgetVersion() -> Int {
-        version += 1
-        return version
-    }
-
     mutating func makeNumber() -> Int {
         lastWaiter += 1
         return lastWaiter
@@ -70,9 +62,13 @@ struct FeedState {
     ///
     /// - Returns: Whether the caller must have read what came since.
     mutating func add(_ waiter: Waiter, number: Int, since seen: Int) -> Bool {
+        keep(waiter, number: number)
+        return beginsReading(unless: version == seen)
+    }
+
+    private mutating func keep(_ waiter: Waiter, number: Int) {
         waiters[number] = waiter
         if waiter.cursor.number < oldest?.number ?? .max { oldest = waiter.cursor }
-        return beginsReading(unless: version == seen)
     }
 
     mutating func remove(_ number: Int) -> Waiter? { waiters.removeValue(forKey: number) }
@@ -108,18 +104,16 @@ struct FeedState {
         if page?.hasMore != true, reading == .underWay { reading = .ending }
         var served: [(Waiter, ArraySlice<SessionChange>)] = []
         served.reserveCapacity(waiters.count)
-        var others: [Int: Waiter] = [:]
-        oldest = nil
-        for (number, waiter) in waiters {
+        let waiting = waiters
+        (waiters, oldest) = ([:], nil)
+        for (number, waiter) in waiting {
             let news = page?.changes(after: waiter.cursor)
             if let news, news.isEmpty {
-                others[number] = waiter
-                if waiter.cursor.number < oldest?.number ?? .max { oldest = waiter.cursor }
+                keep(waiter, number: number)
             } else {
                 served.append((waiter, news ?? []))
             }
         }
-        waiters = others
         return served
     }
 }

@@ -115,6 +115,34 @@ import Testing
         #expect(ids(after: 3, history ^ 1) == nil)
     }
 
+    @Test func `a page is handed to all who wait, so that none must look again`() async throws {
+        let manager = try SessionManager()
+        let start = try await manager.snapshot().cursor
+        try await manager.createSession("support")
+        let page = ChangePage(start: start, changes: try await manager.getChanges(after: start), hasMore: false)
+        var state = FeedState()
+        let handed = try await withThrowingTaskGroup { group in
+            let (waiters, arrived) = AsyncStream.makeStream(of: FeedState.Waiter.self)
+            for _ in 0..<3 {
+                group.addTask {
+                    try await withCheckedThrowingContinuation {
+                        arrived.yield(FeedState.Waiter(cursor: start, continuation: $0))
+                    }
+                }
+            }
+            var number = 0
+            for await waiter in waiters {
+                number += 1
+                _ = state.add(waiter, number: number, since: 0)
+                if number == 3 { break }
+            }
+            for (waiter, news) in state.take(page, version: 0) { waiter.continuation.resume(returning: news) }
+            return try await group.reduce(into: []) { $0 += $1 }
+        }
+        #expect(handed == page.changes + page.changes + page.changes)
+        #expect(!state.hasWaiters)
+    }
+
     @Test func `a damaged change is an expired cursor for the followers that come to it, and holds up no other`()
         async throws
     {
