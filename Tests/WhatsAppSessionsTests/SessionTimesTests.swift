@@ -90,6 +90,14 @@ import Testing
         #expect(try numbers() == nil)
         try manager.execute("UPDATE sessions SET status = 'qr_waiting', qr_code = '2@3'")
         #expect(try numbers() == "1")
+        try manager.execute(
+            """
+            INSERT INTO sessions (id, created_at, status, qr_code, qr_code_received_at)
+            VALUES ('sales', 1, 'qr_waiting', '2@4', 7)
+            """
+        )
+        #expect(try numbers() == "1,1")
+        try manager.execute("DELETE FROM sessions WHERE id = 'sales'")
         // A code without a number counts as a later one.
         try manager.execute("UPDATE sessions SET qr_code_number = NULL")
         #expect(try numbers() == "2")
@@ -131,6 +139,9 @@ import Testing
         try manager.execute("UPDATE sessions SET status = 'disconnected', qr_code = NULL")
         session = try #require(try manager.getSession("support"))
         expectNow(session.statusChangedAt)
+        _ = try update(SessionUpdates(status: .initializing), at: 3000)
+        try manager.execute("UPDATE sessions SET status = 'disconnected'")
+        expectNow(try manager.getSession("support")?.statusChangedAt)
         #expect(session.qrCodeReceivedAt == nil)
 
         try manager.execute(

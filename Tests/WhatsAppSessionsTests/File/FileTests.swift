@@ -166,6 +166,8 @@ import WhatsAppSessionsSQLite
         )
         #expect(try manager.getSession("b")?.status == .disconnected)
         #expect(try manager.getSession("d")?.status == .disconnected)
+        let damaged = try manager.query("SELECT group_concat(status) FROM sessions WHERE seq IN (1, 3)")
+        #expect(damaged == "initializing,initializing")
         #expect(try manager.deleteSession("a"))
         try manager.execute("DELETE FROM sessions WHERE seq = 3")
         #expect(try manager.recoverSessions() == [])
