@@ -97,52 +97,6 @@ import Testing
         #expect(try await behind.value == Array(1...601))
     }
 
-    @Test func `a page has nothing for whoever waits before it or in another history`() async throws {
-        let manager = try SessionManager()
-        let history = try await manager.snapshot().cursor.history
-        for number in 1...4 { try await manager.createSession("\(number)") }
-        let start = ChangeCursor(history: history, number: 2)
-        let page = ChangePage(start: start, changes: try await manager.getChanges(after: start), hasMore: false)
-        func ids(after number: Int64, _ history: Int64) -> [String]? {
-            page.changes(after: ChangeCursor(history: history, number: number))?.map(\.sessionID)
-        }
-        #expect(ids(after: 2, history) == ["3", "4"])
-        #expect(ids(after: 3, history) == ["4"])
-        #expect(ids(after: 4, history) == [])
-        #expect(ids(after: 9, history) == [])
-        // It would miss "2".
-        #expect(ids(after: 1, history) == nil)
-        #expect(ids(after: 3, history ^ 1) == nil)
-    }
-
-    @Test func `a page is handed to all who wait, so that none must look again`() async throws {
-        let manager = try SessionManager()
-        let start = try await manager.snapshot().cursor
-        try await manager.createSession("support")
-        let page = ChangePage(start: start, changes: try await manager.getChanges(after: start), hasMore: false)
-        var state = FeedState()
-        let handed = try await withThrowingTaskGroup { group in
-            let (waiters, arrived) = AsyncStream.makeStream(of: FeedState.Waiter.self)
-            for _ in 0..<3 {
-                group.addTask {
-                    try await withCheckedThrowingContinuation {
-                        arrived.yield(FeedState.Waiter(cursor: start, continuation: $0))
-                    }
-                }
-            }
-            var number = 0
-            for await waiter in waiters {
-                number += 1
-                _ = state.add(waiter, number: number, since: 0)
-                if number == 3 { break }
-            }
-            for (waiter, news) in state.take(page, version: 0) { waiter.continuation.resume(returning: news) }
-            return try await group.reduce(into: []) { $0 += $1 }
-        }
-        #expect(handed == page.changes + page.changes + page.changes)
-        #expect(!state.hasWaiters)
-    }
-
     @Test func `a damaged change is an expired cursor for the followers that come to it, and holds up no other`()
         async throws
     {

@@ -15,8 +15,10 @@ import WhatsAppSessionsSQLite
         let shell = try Connection.shell(folder.file)
         try shell.execute("BEGIN IMMEDIATE")
         async let change = onThread { try manager.createSession("support") }
+        let commits = (manager.store as! FileDatabase).commits
+        try await until { commits.alone(within: 0, { _ in }) == nil }
         async let another = manager.createSession("sales")
-        try await Task.sleep(for: .milliseconds(100))
+        try await until { commits.waiting == 1 }
         #expect(try await onThread { try manager.sessionExists("support") } == false)
         #expect(try await !manager.sessionExists("support"))
         try shell.execute("COMMIT")
@@ -104,12 +106,20 @@ import WhatsAppSessionsSQLite
     }
 
     @Test func `a file can be opened while another connection writes to it`() async throws {
-        let other = try Connection.shell(folder.file)
-        try other.execute("PRAGMA busy_timeout = 10000; BEGIN IMMEDIATE")
-        async let opened = onThread { try folder.open().createSession("support") }
-        try await Task.sleep(for: .milliseconds(100))
-        try other.execute("COMMIT")
-        #expect(try await opened.id == "support")
+        try await folder.open().createSession("support")
+        let isDone = Lock(false)
+        async let writing = onThread {
+            let other = try Connection.shell(folder.file)
+            while !isDone.withLock({ $0 }) {
+                try other.execute("BEGIN IMMEDIATE; UPDATE sessions SET name = name")
+                usleep(1000)
+                try other.execute("COMMIT")
+                usleep(1000)
+            }
+        }
+        for number in 0..<20 { try await onThread { _ = try folder.open().createSession("\(number)") } }
+        isDone.withLock { $0 = true }
+        try await writing
     }
 
     @Test func `a transaction that could not be ended is rolled back by the next change`() throws {
