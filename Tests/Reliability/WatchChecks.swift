@@ -151,7 +151,7 @@ private func followKilledWriters(kills: Int) throws {
     )
 }
 
-/// A day of QR codes, or eight hours in the short form: 500 sessions wait, each with a new code every 20 seconds, as fast as
+/// A day of QR codes, or four hours in the short form: 500 sessions wait, each with a new code every 20 seconds, as fast as
 /// it goes. A follower in this process and one in another are there all the time. Once the last code is dropped none is left,
 /// and the log has stayed short.
 func dayCheck(isLong: Bool) throws {
@@ -161,7 +161,7 @@ func dayCheck(isLong: Bool) throws {
     let followed = try Followed(manager) { _ in counts.acknowledge(0) }
     let start = try manager.snapshot().cursor
     let counter = try Writer.start([CommandLine.arguments[0], "counter", folder.file, start.description])
-    let hours = isLong ? 24 : 8
+    let hours = isLong ? 24 : 4
     let (sessions, codes, threads) = (500, hours * 60 * 3, 8)
     for number in 0..<sessions { try manager.createSession("account-\(number)") }
     var longest = 0
