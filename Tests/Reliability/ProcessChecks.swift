@@ -317,6 +317,27 @@ func syncsCheck(isLong: Bool) throws {
     let order = [created, folderSync, copySync, renamed, lastSync]
     require(!order.contains(-1) && order == order.sorted(), "the calls came as \(order)")
     print("syncs: a new file's folder; a copy before it gets its name, and its folder after")
+
+    var failures = 0
+    for number in 1...calls.count(where: { $0.contains("fsync(") }) {
+        let folder = Folder(onDisk: true)
+        let writer = try Writer.start(
+            folder.file,
+            "a",
+            0,
+            ["one-backup"],
+            under: [
+                "/usr/bin/strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync", "-e",
+                "inject=fsync:error=EIO:when=\(number)",
+            ]
+        )
+        let failed = try Writer.lines(writer.output).contains { $0.hasPrefix("error") }
+        let left = try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.contains("copy") }
+        require(left == (failed ? [] : ["sessions.sqlite.copy"]), "after the sync \(number): \(left)")
+        if failed { failures += 1 }
+    }
+    require(failures >= 3, "only \(failures) syncs failed")
+    print("syncs: \(failures) of them failed, and no part of a copy was left")
 }
 
 /// A forked child uses its parent's managers, and opens some of its own.

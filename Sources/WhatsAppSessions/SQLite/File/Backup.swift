@@ -24,6 +24,7 @@ struct Backup: Sendable {
         }
         // Alone, as below: one that isn't ours is closed again, perhaps as a manager opens it under its new name.
         let descriptor = try DatabasePath.creation.withLock { _ in try claimPartial() }
+        var written = [partial, partial + "-journal"]
         do {
             do {
                 try fill(partial)
@@ -37,12 +38,12 @@ struct Backup: Sendable {
                 defer { close(descriptor) }
                 try systemCall(file.path) { whatsapp_sessions_rename_exclusively(partial, file.path) }
             }
+            written = [file.path]
+            try sync(folder, file.folder)
         } catch {
-            unlink(partial)
-            unlink(partial + "-journal")
+            for path in written { unlink(path) }
             throw error
         }
-        try sync(folder, file.folder)
     }
 
     /// Opens the partial file, empty and for its owner only. Its lock is held while a copy is under way, so one that is not
