@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 typedef struct {
@@ -93,3 +94,34 @@ int whatsapp_sessions_start_thread(void (*body)(void *), void *context) {
     if (code != 0) free(given);
     return code;
 }
+
+static struct timespec in_seconds(double seconds, struct timespec start) {
+    long long nanoseconds = (long long)(seconds * 1e9) + start.tv_nsec;
+    return (struct timespec){start.tv_sec + nanoseconds / 1000000000, nanoseconds % 1000000000};
+}
+
+#if defined(__linux__)
+int whatsapp_sessions_condition_init(pthread_cond_t *condition) {
+    pthread_condattr_t attributes;
+    int code = pthread_condattr_init(&attributes);
+    if (code != 0) return code;
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    code = pthread_cond_init(condition, &attributes);
+    pthread_condattr_destroy(&attributes);
+    return code;
+}
+
+int whatsapp_sessions_condition_wait(pthread_cond_t *condition, pthread_mutex_t *mutex, double seconds) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    struct timespec end = in_seconds(seconds, now);
+    return pthread_cond_timedwait(condition, mutex, &end);
+}
+#else
+int whatsapp_sessions_condition_init(pthread_cond_t *condition) { return pthread_cond_init(condition, 0); }
+
+int whatsapp_sessions_condition_wait(pthread_cond_t *condition, pthread_mutex_t *mutex, double seconds) {
+    struct timespec rest = in_seconds(seconds, (struct timespec){0, 0});
+    return pthread_cond_timedwait_relative_np(condition, mutex, &rest);
+}
+#endif

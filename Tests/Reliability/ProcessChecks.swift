@@ -299,9 +299,9 @@ func syncsCheck(isLong: Bool) throws {
     let writer = try Writer.start(
         folder.file,
         "a",
-        1,
-        ["one-backup"],
-        under: ["/usr/bin/strace", "-f", "-y", "-o", trace, "-e", "trace=openat,fsync,fdatasync,renameat2"]
+        30,
+        ["one-backup", "busy", "slow"],
+        under: ["/usr/bin/strace", "-f", "-y", "-o", trace, "-e", "trace=openat,fsync,fdatasync,renameat2,futex"]
     )
     let lines = try Writer.lines(writer.output)
     require(!lines.contains { $0.hasPrefix("error") }, "\(lines)")
@@ -309,6 +309,9 @@ func syncsCheck(isLong: Bool) throws {
     func first(_ parts: String..., after index: Int = 0) -> Int {
         calls.indices.first { call in call >= index && parts.allSatisfy { calls[call].contains($0) } } ?? -1
     }
+    // Codes were dropped, and the log is erased once a second at most.
+    require(first("futex(", "FUTEX_WAIT", "tv_sec") >= 0, "nothing waited for a time")
+    require(first("FUTEX_CLOCK_REALTIME", "tv_sec") < 0, "a wait lasts longer when the clock is set back")
     let created = first("openat", "sessions.sqlite\"", "O_CREAT|O_EXCL")
     let folderSync = first("fsync(", "<\(folder.path)>", after: created)
     let copySync = first("fsync(", ".copy.partial>")

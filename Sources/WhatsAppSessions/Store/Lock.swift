@@ -1,11 +1,14 @@
 import Foundation
+import WhatsAppSessionsSystem
 
 /// A value that one thread at a time may use, and that threads may wait for.
 ///
-/// `NSCondition` rather than `Synchronization.Mutex`, which on Linux is a futex: the thread sanitizer cannot see it and
-/// reports correct code. `@unchecked` because the compiler cannot know that the rest is only reached under `condition`.
+/// POSIX rather than `Synchronization.Mutex`, which on Linux is a futex: the thread sanitizer cannot see it and reports correct
+/// code; and rather than `NSCondition`, whose waits last an hour longer when the clock is set back by one. `@unchecked` because the
+/// compiler cannot know that the rest is only reached under `mutex`.
 final class Lock<Value>: @unchecked Sendable {
-    private let condition = NSCondition()
+    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+    private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
     // Pointers, because Swift checks exclusive access to a stored property at run time, and the lock already excludes.
     private let value: UnsafeMutablePointer<Value>
     /// How many threads wait for another value.
@@ -16,16 +19,22 @@ final class Lock<Value>: @unchecked Sendable {
         self.value.initialize(to: value)
         waiting = .allocate(capacity: 1)
         waiting.initialize(to: 0)
+        pthread_mutex_init(mutex, nil)
+        whatsapp_sessions_condition_init(condition)
     }
 
     deinit {
         value.deinitialize(count: 1)
         value.deallocate()
         waiting.deallocate()
+        pthread_cond_destroy(condition)
+        pthread_mutex_destroy(mutex)
+        condition.deallocate()
+        mutex.deallocate()
     }
 
     func withLock<Result: Sendable>(_ body: (inout Value) throws -> Result) rethrows -> Result {
-        condition.lock()
+        pthread_mutex_lock(mutex)
         defer { unlock() }
         return try body(&value.pointee)
     }
@@ -35,9 +44,9 @@ final class Lock<Value>: @unchecked Sendable {
         when isReady: (Value) -> Bool,
         _ body: (inout Value) throws -> Result
     ) rethrows -> Result {
-        condition.lock()
+        pthread_mutex_lock(mutex)
         defer { unlock() }
-        while !isReady(value.pointee) { waitForOthers { condition.wait() } }
+        while !isReady(value.pointee) { waitForOthers { pthread_cond_wait(condition, mutex) } }
         return try body(&value.pointee)
     }
 
@@ -47,22 +56,23 @@ final class Lock<Value>: @unchecked Sendable {
         orAfter seconds: Double,
         _ body: (inout Value) throws -> Result
     ) rethrows -> Result {
-        let end = Date(timeIntervalSinceNow: seconds)
-        condition.lock()
+        let end = ContinuousClock.now + .seconds(seconds)
+        pthread_mutex_lock(mutex)
         defer { unlock() }
-        var isLate = false
-        while !isLate, !isReady(value.pointee) { waitForOthers { isLate = !condition.wait(until: end) } }
+        while !isReady(value.pointee), case let rest = end - .now, rest > .zero {
+            waitForOthers { whatsapp_sessions_condition_wait(condition, mutex, rest / .seconds(1)) }
+        }
         return try body(&value.pointee)
     }
 
-    private func waitForOthers(_ wait: () -> Void) {
+    private func waitForOthers(_ wait: () -> Int32) {
         waiting.pointee += 1
-        wait()
+        _ = wait()
         waiting.pointee -= 1
     }
 
     private func unlock() {
-        if waiting.pointee > 0 { condition.broadcast() }
-        condition.unlock()
+        if waiting.pointee > 0 { pthread_cond_broadcast(condition) }
+        pthread_mutex_unlock(mutex)
     }
 }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <pthread.h>
+
 // System calls that differ between Linux and macOS.
 
 // Which files have three names, by device and inode, without following a link; zeros where there is none. And how long the
@@ -19,3 +21,9 @@ int whatsapp_sessions_rename_exclusively(const char *from, const char *to);
 
 // Starts a detached thread. Returns 0, or the error number of pthread_create.
 int whatsapp_sessions_start_thread(void (*body)(void *), void *context);
+
+// Initializes a condition whose timed waits count by a clock that nobody sets. Returns 0, or an error number.
+int whatsapp_sessions_condition_init(pthread_cond_t *condition);
+
+// Waits for a condition, for so many seconds at most. Returns 0, or an error number: ETIMEDOUT when they are over.
+int whatsapp_sessions_condition_wait(pthread_cond_t *condition, pthread_mutex_t *mutex, double seconds);
