@@ -2,9 +2,6 @@ import WhatsAppSessionsSQLite
 
 /// The connection to a file that writes. One thread at a time may use it.
 final class FileWriter: CommitTarget {
-    /// For how long a look at the file counts as the one before a write.
-    private static let lookInterval = Duration.milliseconds(1)
-
     let connection: FileConnection
     let file: DatabasePath
     /// The files that the database was opened with. Nothing else is written to.
@@ -12,7 +9,6 @@ final class FileWriter: CommitTarget {
     let pageSize: Int
     private let keeper: LogKeeper
 
-    private var lastLook = ContinuousClock.now
     /// The length that the log must have since this connection's last commit, and SQLite's data version by then.
     private var log: (size: Int, dataVersion: UInt32, commits: Int) = (0, 0, 0)
 
@@ -38,7 +34,6 @@ final class FileWriter: CommitTarget {
         noteLog()
         // If the file was moved during the commit, the writes are in the moved file.
         guard file.look() == identity else { throw DatabaseError.moved.withUnknownOutcome }
-        lastLook = .now
         if connection.logPages > LogUpkeep.longLog { keeper.owe(.startOver) }
         if outcomes.contains(where: { (try? $0.get().dropsQRCode) == true }) { keeper.owe(.erase) }
         return outcomes
@@ -107,9 +102,8 @@ final class FileWriter: CommitTarget {
 
     // MARK: The file
 
-    /// Looks at the file before a write, unless it was looked at just now, after another one.
+    /// Looks at the file before a write: afterwards a log that was cut is as long as before, with a hole.
     private func requireSoundFile(until deadline: ContinuousClock.Instant) throws {
-        guard .now - lastLook > Self.lookInterval else { return }
         let look = file.look()
         guard look == identity else { throw DatabaseError.moved }
         guard look.logSize < log.size else { return }
@@ -149,7 +143,10 @@ final class FileWriter: CommitTarget {
 extension SessionWrite {
     /// Whether SQLite makes it with one statement that writes.
     fileprivate var isOneStatement: Bool {
-        if case .recover = self { false } else { true }
+        switch self {
+        case .create, .update, .delete: true
+        case .recover, .renewHistory: false
+        }
     }
 }
 
