@@ -57,8 +57,8 @@ extension SessionManager {
             defer { group.cancelAll() }
             group.addTask { try await self.wait(for: sessionID, toBecome: statuses, after: cursor) }
             group.addTask {
-                // Past 64 bits of nanoseconds a sleep is lost, or ends the process: this is 136 years.
-                try await Task.sleep(for: min(timeout, .seconds(1 << 32)))
+                // Past 64 bits of nanoseconds, either way, a sleep is lost or ends the process: this is 136 years.
+                try await Task.sleep(for: min(max(timeout, .zero), .seconds(1 << 32)))
                 throw SessionWaitTimeoutError(sessionID: sessionID, statuses: statuses)
             }
             // There are two.

@@ -427,15 +427,17 @@ import Testing
     @Test func `waiting ends with an error when the time is over, and when the task is cancelled`() async throws {
         let (manager, store) = try Engine.memory.watched()
         try await manager.createSession("support")
-        let error = await #expect(throws: SessionWaitTimeoutError.self) {
-            try await manager.waitForSession(
-                "support",
-                toBecome: [.disconnected, .connected],
-                timeout: .milliseconds(5)
-            )
+        for timeout in [Duration.milliseconds(5), .seconds(-1), Duration(attoseconds: .min)] {
+            let error = await #expect(throws: SessionWaitTimeoutError.self) {
+                try await manager.waitForSession(
+                    "support",
+                    toBecome: [.disconnected, .connected],
+                    timeout: timeout
+                )
+            }
+            #expect(error?.description == "Session support did not become connected or disconnected in time")
+            #expect(error?.localizedDescription == error?.description)
         }
-        #expect(error?.description == "Session support did not become connected or disconnected in time")
-        #expect(error?.localizedDescription == error?.description)
         for timeout in [nil, Duration.seconds(60)] {
             let waiting = Task { try await manager.waitForSession("support", toBecome: [.connected], timeout: timeout) }
             try await untilAllIsRead(store)
