@@ -176,7 +176,9 @@ import WhatsAppSessionsSQLite
 
     @Test func `a file with a newer schema is refused and left as it was`() throws {
         do { try folder.open().execute("PRAGMA user_version = 99") }
-        try expectRefusal("the schema version is 99, and this library knows versions up to 6")
+        try expectRefusal(
+            "the schema version is 99, and this library knows versions up to \(Schema.sessions.migrations.count)"
+        )
     }
 
     @Test func `an encoding that would make one id of two is refused`() throws {
@@ -288,6 +290,17 @@ import WhatsAppSessionsSQLite
             }
             #expect(error?.resultCode == code)
         }
+    }
+
+    @Test func `a folder whose name is not UTF-8 is refused, and not taken for another one`() throws {
+        // "café" in Latin-1, and what becomes of it where bytes are repaired.
+        let latin = Array((folder.path + "/caf").utf8CString.dropLast()) + [CChar(bitPattern: 0xe9), 0]
+        #expect(mkdir(latin, 0o700) == 0 && mkdir(folder.path + "/caf\u{fffd}", 0o700) == 0)
+        #expect(symlink(latin, folder.path + "/latin") == 0)
+        let error = #expect(throws: DatabaseError.self) {
+            try SessionManager(storage: .file(path: folder.path + "/latin/sessions.sqlite"))
+        }
+        #expect(error?.message == "the name of a folder in the path is not UTF-8")
     }
 
     private func expectRefusal(_ message: String) throws {

@@ -28,7 +28,10 @@ final class DatabasePath: Sendable {
         let parent = start == path.startIndex ? "." : String(path[..<start])
         var resolved = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
         try systemCall(path) { realpath(parent, &resolved) == nil ? -1 : 0 }
-        folder = resolved.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+        guard let folder = resolved.withUnsafeBufferPointer({ String(validatingCString: $0.baseAddress!) }) else {
+            throw DatabaseError(resultCode: .cannotOpen, message: "the name of a folder in the path is not UTF-8")
+        }
+        self.folder = folder
         self.path = folder + (folder == "/" ? "" : "/") + name
         names = [self.path, self.path + "-wal", self.path + "-shm"].map { ContiguousArray($0.utf8CString) }
         // SQLite appends `-journal`, and takes 512 bytes with it.
