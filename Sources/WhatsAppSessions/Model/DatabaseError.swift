@@ -30,9 +30,12 @@ public struct DatabaseError: Error, Hashable, Sendable, CustomStringConvertible,
         self.isOutcomeUnknown = isOutcomeUnknown
     }
 
-    /// `SQLite error 5: database is locked`, and the SQL text if there is one; in one line.
+    /// `SQLite error 5: database is locked`, and the beginning of the SQL text if there is one; in one line.
     public var description: String {
-        let statement = sql.map { $0.split(whereSeparator: \.isWhitespace).joined(separator: " ") }
+        let statement = sql.map {
+            let line = $0.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+            return line.utf8.count > 300 ? "\(line.prefix(300))…" : line
+        }
         return "SQLite error \(resultCode.rawValue): \(message)"
             + (statement.map { " - while executing `\($0)`" } ?? "")
             + (isOutcomeUnknown ? " - the change may have been made" : "")
