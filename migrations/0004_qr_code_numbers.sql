@@ -1,10 +1,7 @@
--- Counts the QR codes of a pairing: 1, 2, 3, … WhatsApp's first one is good for 60 s, later ones for 20. The number stays while the status is qr_waiting, also when the code is cleared, and is NULL otherwise.
+-- Counts the QR codes of a pairing: 1, 2, 3, … WhatsApp's first one is good for 60 s, later ones for 20. The number stays while the
+-- status is qr_waiting, also when the code is cleared, and is NULL otherwise. A code that was stored before has none, and counts as
+-- a later one: no row is rewritten here, since one that is damaged couldn't be.
 ALTER TABLE sessions ADD COLUMN qr_code_number INTEGER;
-
--- Until now the first code was the one that came within a second of the status.
-UPDATE sessions
-SET qr_code_number = iif(abs(qr_code_received_at - coalesce(status_changed_at, created_at)) < 1000, 1, 2)
-WHERE qr_code IS NOT NULL;
 
 -- Set what a statement leaves out when it changes a status or a QR code: the time of each, and the number. The library sets
 -- them itself. What the trigger sets satisfies it, so it ends with `PRAGMA recursive_triggers` too. One trigger instead of three, since each costs every update something, whether it fires or not.
@@ -35,7 +32,7 @@ BEGIN
             WHEN NEW.status IS NOT 'qr_waiting' THEN NULL
             WHEN NEW.qr_code IS NOT OLD.qr_code AND NEW.qr_code_number IS OLD.qr_code_number AND NEW.qr_code IS NOT NULL
                 OR NEW.qr_code IS NOT NULL AND NEW.qr_code_number IS NULL
-            THEN coalesce(OLD.qr_code_number, 0) + 1
+            THEN coalesce(OLD.qr_code_number, OLD.qr_code IS NOT NULL) + 1
             ELSE NEW.qr_code_number
         END
     WHERE seq = NEW.seq;

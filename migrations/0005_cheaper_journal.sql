@@ -14,7 +14,7 @@ BEGIN
     INSERT INTO session_changes (
         session_id, previous_status, status, fields, disconnect_code, disconnect_text, changed_at
     ) VALUES (
-        NEW.id, OLD.status, NEW.status,
+        NEW.id, iif(typeof(OLD.status) = 'text', OLD.status, 'malformed'), NEW.status,
         (NEW.status IS NOT OLD.status)
             + 2 * (NEW.phone_number IS NOT OLD.phone_number)
             + 4 * (NEW.name IS NOT OLD.name)
@@ -32,6 +32,18 @@ BEGIN
                 OR NEW.disconnect_code IS NOT OLD.disconnect_code,
             NEW.disconnect_text, NULL
         ),
+        CAST((julianday('now') - 2440587.5) * 86400000 + 0.5 AS INTEGER)
+    );
+END;
+
+-- A damaged row too can be mended and deleted: what this table couldn't store reads as a damaged change.
+DROP TRIGGER sessions_deletion_is_kept;
+CREATE TRIGGER sessions_deletion_is_kept
+AFTER DELETE ON sessions
+BEGIN
+    INSERT INTO session_changes (session_id, previous_status, fields, changed_at)
+    VALUES (
+        CAST(OLD.id AS TEXT), iif(typeof(OLD.status) = 'text', OLD.status, 'malformed'), 0,
         CAST((julianday('now') - 2440587.5) * 86400000 + 0.5 AS INTEGER)
     );
 END;

@@ -8,3 +8,10 @@
 static inline int whatsapp_sessions_db_config(sqlite3 *connection, int option, int value) {
     return sqlite3_db_config(connection, option, value, (int *)0);
 }
+
+// What an option is: 1 or 0.
+static inline int whatsapp_sessions_db_config_value(sqlite3 *connection, int option) {
+    int value = 0;
+    sqlite3_db_config(connection, option, -1, &value);
+    return value;
+}

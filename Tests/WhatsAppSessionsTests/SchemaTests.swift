@@ -43,6 +43,10 @@ import WhatsAppSessionsSQLite
         ("UPDATE sessions SET seq = 9 WHERE id = 'new'", "seq, id and created_at never change"),
         ("UPDATE sessions SET rowid = 9 WHERE id = 'new'", "seq, id and created_at never change"),
         ("INSERT INTO sessions (seq, id, created_at) VALUES (-1, 'x', 0)", "SQLite chooses seq: leave it out"),
+        (
+            "INSERT INTO sessions (seq, id, created_at) VALUES (9223372036854775807, 'x', 0)",
+            "SQLite chooses seq: leave it out"
+        ),
         ("REPLACE INTO sessions (id, created_at) VALUES ('online', 0)", "a session with this id already exists"),
         ("REPLACE INTO sessions (seq, id, created_at) VALUES (3, 'x', 0)", "a session with this id already exists"),
         (

@@ -54,6 +54,25 @@ extension Connection {
         }.first ?? ""
     }
 
+    /// Runs a script that stores what STRICT, the constraints and the triggers keep out, and puts them back.
+    func damage(_ script: String) throws {
+        _ = whatsapp_sessions_db_config(handle, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)
+        defer { _ = whatsapp_sessions_db_config(handle, SQLITE_DBCONFIG_ENABLE_TRIGGER, 1) }
+        try execute(
+            """
+            PRAGMA writable_schema = ON;
+            PRAGMA ignore_check_constraints = ON;
+            UPDATE sqlite_schema SET sql = substr(sql, 1, length(sql) - 7) WHERE sql LIKE '%) STRICT';
+            PRAGMA writable_schema = RESET;
+            \(script);
+            PRAGMA writable_schema = ON;
+            UPDATE sqlite_schema SET sql = sql || ' STRICT' WHERE type = 'table' AND name NOT LIKE 'names%';
+            PRAGMA writable_schema = RESET;
+            PRAGMA ignore_check_constraints = OFF
+            """
+        )
+    }
+
     /// Opens a file as another program would, without any of this library's settings.
     static func shell(_ path: String) throws -> Connection {
         let connection = try open(path, flags: SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE)

@@ -88,13 +88,15 @@ enum Schema {
         PackageResources._003_session_changes_sql,
         PackageResources._004_qr_code_numbers_sql,
         PackageResources._005_cheaper_journal_sql,
-        PackageResources._006_history_of_one_file_sql
+        PackageResources._006_history_of_one_file_sql,
+        PackageResources._007_room_for_seq_sql
     )
 
     static let withoutJournal = script(
         PackageResources._001_create_sessions_sql,
         PackageResources._002_session_overview_sql,
-        PackageResources._004_qr_code_numbers_sql
+        PackageResources._004_qr_code_numbers_sql,
+        PackageResources._007_room_for_seq_sql
     )
 
     private static func script(_ migrations: [UInt8]...) -> String {

@@ -98,6 +98,18 @@ final class Connection {
     /// The corresponding C function is `sqlite3_changes`.
     var changes: Int { Int(sqlite3_changes(handle)) }
 
+    /// Gives the schema a version that no other database meets by counting, as those do that a backup was made to.
+    ///
+    /// SQLite uses it only to notice that the schema is another one: <https://sqlite.org/pragma.html#pragma_schema_version>.
+    func renewSchemaVersion() throws {
+        // Newer versions of SQLite do nothing while a connection is defensive.
+        let option = SQLITE_DBCONFIG_DEFENSIVE
+        let isDefensive = whatsapp_sessions_db_config_value(handle, option)
+        _ = whatsapp_sessions_db_config(handle, option, 0)
+        defer { _ = whatsapp_sessions_db_config(handle, option, isDefensive) }
+        try execute("PRAGMA schema_version = \(Int32.random(in: 1 << 24 ... .max))")
+    }
+
     private func check(_ code: Int32, sql: String? = nil) throws {
         guard code == SQLITE_OK else { throw DatabaseError(code, on: handle, sql: sql) }
     }

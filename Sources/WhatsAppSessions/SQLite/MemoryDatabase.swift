@@ -61,9 +61,9 @@ final class MemoryDatabase: SessionStore {
     private func list(_ status: Session.Status?, withPlace: Bool) throws -> Found {
         try inPieces {
             var found = Found(place: withPlace ? try use { try SQLiteSessions($0).newestPlace() } : nil)
-            var last: Int64? = .min
-            while let seq = last {
-                last = try use { try SQLiteSessions($0).list(status, after: seq, limit: Self.piece, into: &found) }
+            var next: Int64? = .min
+            while let seq = next {
+                next = try use { try SQLiteSessions($0).list(status, from: seq, limit: Self.piece, into: &found) }
                 giveWay()
             }
             return found

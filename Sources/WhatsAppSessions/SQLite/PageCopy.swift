@@ -35,6 +35,6 @@ final class PageCopy {
         let file = try Connection.open(path, flags: SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW)
         // No journal file and no sync: nobody uses the copy until it is complete.
         try file.execute("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; PRAGMA secure_delete = ON")
-        try file.execute(Schema.sessions.renewal)
+        try SQLiteSessions(file).beginHistory()
     }
 }

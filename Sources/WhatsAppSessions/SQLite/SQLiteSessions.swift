@@ -75,20 +75,20 @@ extension SQLiteSessions {
     /// All sessions, or those with a status.
     private func list(_ status: Session.Status?, place: ChangeCursor? = nil) throws -> Found {
         var found = Found(place: place)
-        try list(status, after: .min, limit: .max, into: &found)
+        try list(status, from: .min, limit: .max, into: &found)
         return found
     }
 
     /// Adds the next sessions in order of creation. A damaged one is named instead.
     ///
-    /// - Returns: The `seq` of the last row; `nil` when there are fewer rows than `limit`.
+    /// - Returns: The `seq` from which the list goes on; `nil` when it is complete.
     @discardableResult
-    func list(_ status: Session.Status?, after seq: Int64, limit: Int64, into found: inout Found) throws -> Int64? {
+    func list(_ status: Session.Status?, from seq: Int64, limit: Int64, into found: inout Found) throws -> Int64? {
         var (last, count) = (seq, Int64(0))
         try connection.prepared(
             """
             SELECT \(Self.columns), seq, id FROM sessions
-            WHERE seq > :seq AND (:status IS NULL OR status = :status) ORDER BY seq LIMIT :limit
+            WHERE seq >= :seq AND (:status IS NULL OR status = :status) ORDER BY seq LIMIT :limit
             """
         ).eachRow {
             try $0.bind(seq, to: ":seq")
@@ -98,7 +98,7 @@ extension SQLiteSessions {
             (last, count) = (try row.integer(Column.seq), count + 1)
             if let session = try session(in: row, damages: &found.damages) { found.sessions.append(session) }
         }
-        return count == limit ? last : nil
+        return count == limit && last < .max ? last + 1 : nil
     }
 
     /// The session in a row, or `nil` and what is wrong with it.
@@ -170,7 +170,7 @@ extension SQLiteSessions {
                 CASE
                     WHEN status <> 'qr_waiting' THEN NULL
                     WHEN qr_code IS NULL OR qr_code IS old_qr_code THEN old_qr_code_number
-                    ELSE coalesce(old_qr_code_number, 0) + 1
+                    ELSE coalesce(old_qr_code_number, old_qr_code IS NOT NULL) + 1
                 END,
                 disconnect_code, disconnect_text, created_at, seq, old_qr_code IS NOT NULL AND old_qr_code IS NOT qr_code
             FROM (
@@ -291,11 +291,13 @@ extension SQLiteSessions {
             return written
         }
         // All that is between the damaged ones.
-        let damaged = written.damages.map(\.seq)
         try connection.savepoint {
-            for (before, after) in zip([.min] + damaged, damaged + [.max]) where after > before {
-                try disconnectSessions(from: before == .min ? .min : before + 1, to: after == .max ? .max : after - 1)
+            var first: Int64? = .min
+            for damage in written.damages {
+                if let first, first < damage.seq { try disconnectSessions(from: first, to: damage.seq - 1) }
+                first = damage.seq == .max ? nil : damage.seq + 1
             }
+            if let first { try disconnectSessions(from: first, to: .max) }
         }
         return written
     }
@@ -343,8 +345,10 @@ extension Session.Status {
 extension DisconnectReason {
     /// `nil` when there is none.
     fileprivate init?(_ row: Row, _ code: Int32, _ text: Int32) throws {
+        // Also a code without a text, which an update couldn't store again.
+        let number = try row.integerIfPresent(code)
         guard let words = try row.textIfPresent(text) else { return nil }
-        self.init(code: try row.integerIfPresent(code).map(Int.init), text: words)
+        self.init(code: number.map(Int.init), text: words)
     }
 }
 
@@ -357,7 +361,12 @@ extension SQLiteSessions {
             """
             SELECT history, (SELECT max(number) FROM session_changes) FROM journal WHERE id = 1
             """
-        ).first { row in ChangeCursor(history: try row.integer(0), number: try row.integerIfPresent(1) ?? 0) }
+        ).first { row in
+            // Beyond the last number SQLite counts no further, and chooses by chance.
+            let number = try row.integerIfPresent(1) ?? 0
+            guard number < .max else { throw row.malformed(1) }
+            return ChangeCursor(history: try row.integer(0), number: number)
+        }
         guard let place else {
             throw DatabaseError(resultCode: .corrupt, message: "the table journal is empty: restore a backup")
         }
@@ -373,15 +382,21 @@ extension SQLiteSessions {
     }
 
     private func renewHistory() throws -> Written {
+        // Another process may have done it meanwhile.
+        if try !hasOwnHistory() { try connection.savepoint { try beginHistory() } }
+        return Written()
+    }
+
+    /// Begins a new history, so that no cursor into another database's journal is taken for a place in this one's.
+    func beginHistory() throws {
+        try connection.renewSchemaVersion()
         try connection.prepared(
             """
             UPDATE journal
             SET history = random() & 0x7fffffffffffffff,
                 schema_version = (SELECT schema_version FROM pragma_schema_version)
-            WHERE schema_version IS NOT (SELECT schema_version FROM pragma_schema_version)
             """
         ).execute()
-        return Written()
     }
 
     /// The changes after a cursor, the oldest first; none if the cursor is the newest. They end before a damaged one. And the

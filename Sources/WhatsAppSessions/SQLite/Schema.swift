@@ -9,8 +9,6 @@ struct Schema {
     let migrations: [[UInt8]]
     /// SQL for after the last script. In it `?1` is the schema version before the scripts ran.
     var adoption = ""
-    /// SQL that gives a copy an identity of its own.
-    var renewal = ""
 
     /// The schema of the sessions: one script for each file in `migrations/`.
     static let sessions = Schema(
@@ -22,17 +20,12 @@ struct Schema {
             PackageResources._004_qr_code_numbers_sql,
             PackageResources._005_cheaper_journal_sql,
             PackageResources._006_history_of_one_file_sql,
+            PackageResources._007_room_for_seq_sql,
         ],
         // The scripts changed the schema, and the history stays, unless it was another database's before.
         adoption: """
             UPDATE journal
             SET history = iif(coalesce(schema_version, ?1) = ?1, history, random() & 0x7fffffffffffffff),
-                schema_version = (SELECT schema_version FROM pragma_schema_version)
-            """,
-        // A cursor into the journal of one database must not be taken for a place in the other's.
-        renewal: """
-            UPDATE journal
-            SET history = random() & 0x7fffffffffffffff,
                 schema_version = (SELECT schema_version FROM pragma_schema_version)
             """
     )
@@ -64,6 +57,7 @@ extension Connection {
             try execute("PRAGMA application_id = \(schema.applicationID)")
             try execute("PRAGMA user_version = \(schema.migrations.count)")
             guard !schema.adoption.isEmpty else { return }
+            try renewSchemaVersion()
             try prepared(schema.adoption).execute { try $0.bind(schemaVersion, to: "?1") }
         }
     }

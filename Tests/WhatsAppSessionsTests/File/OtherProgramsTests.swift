@@ -51,9 +51,7 @@ import WhatsAppSessionsSQLite
         #expect(try manager.recoverSessions().map(\.id) == ["support"])
         // The same in a file of 0.1.0.
         let old = TemporaryFolder()
-        let fixture = URL(filePath: #filePath).appending(path: "../../Fixtures/releases/0.1.0/sessions.sqlite")
-            .standardized
-        try FileManager.default.copyItem(atPath: fixture.path, toPath: old.file)
+        try FileManager.default.copyItem(atPath: Self.fixture, toPath: old.file)
         do { try Connection.shell(old.file).execute("ALTER TABLE sessions ADD COLUMN region TEXT") }
         #expect(try old.open().getAllSessions().count == 4)
         #expect(try old.open().sessionExists("support"))
@@ -70,13 +68,131 @@ import WhatsAppSessionsSQLite
         #expect(try folder.open().sessionExists("support"))
     }
 
+    private static let fixture = URL(filePath: #filePath)
+        .appending(path: "../../Fixtures/releases/0.1.0/sessions.sqlite").standardized.path
+
+    // MARK: Damage, with the rules in place
+
+    @Test(arguments: [
+        "name = x'ff'", "qr_code_received_at = x'41'",
+        "qr_code_received_at = -9223372036854775807 - 1, status_changed_at = 0",
+    ])
+    func `a damaged row in a file of 0.1.0 costs itself only`(damage: String) throws {
+        try FileManager.default.copyItem(atPath: Self.fixture, toPath: folder.file)
+        do { try Connection.shell(folder.file).damage("UPDATE sessions SET \(damage) WHERE qr_code IS NOT NULL") }
+        let snapshot = try folder.open().snapshot()
+        #expect(snapshot.sessions.count + snapshot.damages.count == 4)
+        #expect(snapshot.damages.count == (damage.contains("x'") ? 1 : 0))
+    }
+
+    @Test func `a trigger on a virtual table doesn't keep a file of 0.1.0 from opening`() throws {
+        try FileManager.default.copyItem(atPath: Self.fixture, toPath: folder.file)
+        do {
+            try Connection.shell(folder.file).execute(
+                """
+                CREATE VIRTUAL TABLE names USING fts5(name);
+                CREATE TRIGGER t AFTER UPDATE ON sessions BEGIN INSERT INTO names VALUES (NEW.name); END
+                """
+            )
+        }
+        #expect(try folder.open().getAllSessions().count == 4)
+    }
+
+    @Test(arguments: [false, true])
+    func `a code that 0.1.0 stored counts as a later one, and so does the next`(inShell: Bool) throws {
+        try FileManager.default.copyItem(atPath: Self.fixture, toPath: folder.file)
+        let manager = try folder.open()
+        func waiting() throws -> Session { try #require(try manager.getSessions(status: .qrWaiting).first) }
+        let old = try waiting()
+        #expect(old.qrCodeExpiresAt == old.qrCodeReceivedAt?.addingTimeInterval(20))
+        if inShell {
+            try Connection.shell(folder.file).execute("UPDATE sessions SET qr_code = '2@new' WHERE qr_code IS NOT NULL")
+        } else {
+            try manager.updateSession(old.id, SessionUpdates(qrCode: .set("2@new")))
+        }
+        let new = try waiting()
+        #expect(new.qrCode == "2@new" && new.qrCodeExpiresAt == new.qrCodeReceivedAt?.addingTimeInterval(20))
+        #expect(try manager.query("SELECT qr_code_number FROM sessions WHERE id = '\(new.id)'") == "2")
+    }
+
+    @Test func `a row that an update couldn't store again is damaged, and a recovery passes it by`() throws {
+        let manager = try folder.open()
+        for id in ["a", "b", "c", "d"] { try manager.createSession(id) }
+        do {
+            try Connection.shell(folder.file).damage(
+                """
+                UPDATE sessions SET disconnect_code = x'41' WHERE id = 'a';
+                UPDATE sessions SET name = x'ff', seq = 9223372036854775807 WHERE id = 'b';
+                UPDATE sessions SET name = x'ff', seq = -9223372036854775807 - 1 WHERE id = 'd'
+                """
+            )
+        }
+        #expect(try manager.snapshot().damages.map(\.sessionID) == ["d", "a", "b"])
+        let error = #expect(throws: DatabaseError.self) { try manager.recoverSessions() }
+        #expect(error?.resultCode == .corrupt)
+        #expect(
+            try manager.query("SELECT group_concat(status) FROM (SELECT status FROM sessions ORDER BY id)")
+                == "initializing,initializing,disconnected,initializing"
+        )
+    }
+
+    @Test func `a list of rows in memory has the one with the smallest seq`() throws {
+        let manager = try SessionManager()
+        try manager.execute(
+            "PRAGMA ignore_check_constraints = ON; INSERT INTO sessions (seq, id, created_at) VALUES (-9223372036854775807 - 1, 'first', 0)"
+        )
+        try manager.createSession("second")
+        #expect(try manager.getAllSessions().map(\.id) == ["first", "second"])
+    }
+
+    @Test func `a row whose status or id has another type can be mended and deleted`() throws {
+        let manager = try folder.open()
+        for id in ["a", "b", "c"] { try manager.createSession(id) }
+        do {
+            try Connection.shell(folder.file).damage(
+                "UPDATE sessions SET status = x'41' WHERE id <> 'c'; UPDATE sessions SET id = x'63' WHERE id = 'c'"
+            )
+        }
+        let cursor = try manager.snapshot().cursor
+        try manager.updateSession("a", SessionUpdates(status: .disconnected))
+        #expect(try manager.getSession("a")?.status == .disconnected)
+        #expect(try manager.deleteSession("b"))
+        try Connection.shell(folder.file).execute("DELETE FROM sessions WHERE seq = 3")
+        #expect(try manager.getAllSessions().map(\.id) == ["a"])
+        // What they were before is damaged in the journal too.
+        let error = #expect(throws: ChangeCursorExpiredError.self) { try manager.getChanges(after: cursor) }
+        #expect(error?.damage == "malformed previous_status in the change with the number 4")
+    }
+
+    @Test func `a row with the seq -1 keeps no session from being created`() throws {
+        let manager = try folder.open()
+        try manager.createSession("first")
+        do {
+            try Connection.shell(folder.file).damage("INSERT INTO sessions (seq, id, created_at) VALUES (-1, 'a', 0)")
+        }
+        #expect(try manager.createSession("b").id == "b")
+        #expect(throws: SessionAlreadyExistsError.self) { try manager.createSession("a") }
+    }
+
+    @Test func `a journal that can count no further is damaged, and nothing is followed silently`() throws {
+        let manager = try folder.open()
+        do {
+            try Connection.shell(folder.file).damage(
+                """
+                INSERT INTO session_changes (number, session_id, status, fields, changed_at)
+                VALUES (9223372036854775807, 'a', 'connected', 0, 0)
+                """
+            )
+        }
+        let error = #expect(throws: DatabaseError.self) { try manager.snapshot() }
+        #expect(error?.resultCode == .corrupt)
+    }
+
     // MARK: The log
 
     @Test func `a log that another program cut is noticed by the next change`() throws {
         let manager = try folder.open()
         for number in 0..<30 { try manager.createSession("\(number)") }
-        // Past the moment in which the last look is trusted.
-        usleep(5000)
         #expect(truncate(folder.file + "-wal", 0) == 0)
         for _ in 0..<2 {
             let error = #expect(throws: DatabaseError.self) { try manager.createSession("late") }
@@ -117,6 +233,24 @@ import WhatsAppSessionsSQLite
         let backup = sqlite3_backup_init(target.handle, "main", from.handle, "main")
         #expect(sqlite3_backup_step(backup, -1) == SQLITE_DONE)
         #expect(sqlite3_backup_finish(backup) == SQLITE_OK)
+    }
+
+    @Test func `no copy reaches the schema version of its original by counting`() throws {
+        let manager = try folder.open()
+        let backup = folder.path + "/backup.sqlite"
+        try manager.backUp(to: backup)
+        func version(_ path: String) throws -> Int64 {
+            try Connection.shell(path).row(of: "PRAGMA schema_version") { try $0.integer(0) }
+        }
+        var versions = [try version(folder.file), try version(backup)]
+        try Connection.shell(folder.file).execute("VACUUM")
+        _ = try manager.snapshot()
+        versions.append(try version(folder.file))
+        // `.backup` gives the file that it overwrites the next number.
+        let copied = try Connection.shell(folder.path + "/copy")
+        for _ in 0..<3 { try copy(Connection.shell(folder.file), into: copied) }
+        #expect(try version(folder.path + "/copy") <= 3)
+        #expect(Set(versions).count == 3 && versions.min()! >= 1 << 24)
     }
 
     @Test(arguments: [false, true])
