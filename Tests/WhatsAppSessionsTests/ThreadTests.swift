@@ -96,6 +96,20 @@ import Testing
         try await until { both.withLock { $0 } == 2 }
     }
 
+    @Test func `what no thread could be started for is not done later`() throws {
+        let starts = Lock(false)
+        let threads = Threads(limit: 1) { body in
+            guard starts.withLock({ $0 }) else { throw NoThread() }
+            try Threads.start(body)
+        }
+        let done = Lock<[Int]>([])
+        #expect(throws: NoThread.self) { try threads.run { done.withLock { $0.append(1) } } }
+        starts.withLock { $0 = true }
+        try threads.run { done.withLock { $0.append(2) } }
+        #expect(eventually { done.withLock { $0.contains(2) } })
+        #expect(done.withLock { $0 } == [2])
+    }
+
     @Test func `a system that cannot start a thread says why`() {
         let error = #expect(throws: DatabaseError.self) { try Threads.start({}, using: { _, _ in EAGAIN }) }
         #expect(error?.message == "no thread can be started: Resource temporarily unavailable")

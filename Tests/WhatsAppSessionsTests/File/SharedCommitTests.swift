@@ -62,9 +62,12 @@ import WhatsAppSessionsSQLite
             { try await manager.updateSession(online, SessionUpdates(name: .set("Ana"))) },
             { try await manager.recoverSessions() },
         ]
-        let errors = try await together(on: manager, changes).map { result in
+        let hook = CommitHook { _ in false }
+        let errors = try await hook.during(manager) { try await together(on: manager, changes) }.map { result in
             if case .failure(let error) = result { "\(type(of: error))" } else { "" }
         }
+        // It isn't made again without those that were refused.
+        #expect(hook.commits == 1)
         #expect(
             errors == [
                 "", "InvalidSessionUpdateError", "SessionAlreadyExistsError", "SessionNotFoundError", "DatabaseError",
@@ -164,6 +167,22 @@ import WhatsAppSessionsSQLite
             try await group.waitForAll()
         }
         #expect(try await manager.getAllSessions().count == 160)
+    }
+
+    @Test func `tasks that wait for the locks of other programs block no thread of Swift's pool`() async throws {
+        // One more than the pool has threads.
+        let folders = (0...ProcessInfo.processInfo.activeProcessorCount).map { _ in TemporaryFolder() }
+        let managers = try folders.map { try $0.open(patience: .seconds(10)) }
+        let shells = try folders.map { try Connection.shell($0.file) }
+        for shell in shells { try shell.execute("BEGIN IMMEDIATE") }
+        let changes = managers.map { manager in Task { try await manager.createSession("support") } }
+        for manager in managers {
+            let commits = (manager.store as! FileDatabase).commits
+            try await until { commits.alone(within: 0, { _ in }) == nil }
+        }
+        // The pool runs this task all the same.
+        for shell in shells { try shell.execute("COMMIT") }
+        for change in changes { #expect(try await change.value.id == "support") }
     }
 
     @Test func `a thousand tasks that wait for a lock block no thread of Swift's pool`() async throws {

@@ -228,6 +228,25 @@ import WhatsAppSessionsSQLite
         #expect(eventually { isRead.withLock { $0 } })
     }
 
+    @Test func `reads that always overlap are paused all the same`() throws {
+        let manager = try folder.open()
+        defer { withExtendedLifetime(manager) {} }
+        let file = try DatabasePath(folder.file)
+        let readers = Readers(file, file.look(), count: 4, patience: .zero)
+        let reads = Lock(0)
+        let threads = (0..<4).map { _ in
+            Thread {
+                while (try? readers.use { _ in usleep(2000) }) != nil { reads.withLock { $0 += 1 } }
+            }
+        }
+        for thread in threads { thread.start() }
+        #expect(eventually { reads.withLock { $0 } > 20 })
+        #expect(readers.pause(upTo: 2))
+        readers.resume()
+        readers.close()
+        #expect(eventually { threads.allSatisfy(\.isFinished) })
+    }
+
     @Test func `a file whose log is not there is not written to`() throws {
         let file = try DatabasePath(fileAt: folder)
         let error = #expect(throws: DatabaseError.self) {
