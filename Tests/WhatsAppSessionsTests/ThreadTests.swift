@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import WhatsAppSessionsSQLite
 
 @testable import WhatsAppSessions
 
@@ -117,6 +118,81 @@ import Testing
 
     private func addWork(_ count: Int, to threads: Threads, _ body: @escaping @Sendable (Int) -> Void) throws {
         for number in 0..<count { try threads.run { body(number) } }
+    }
+
+    @Test func `a get beside a list in memory ends before the list does`() async throws {
+        let manager = try SessionManager()
+        let sessions = 30_000
+        try manager.execute(
+            """
+            WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < \(sessions))
+            INSERT INTO sessions (id, created_at) SELECT n, 0 FROM numbers
+            """
+        )
+        let progress = Progress()
+        try manager.withHandle { handle in
+            let this = Unmanaged.passUnretained(progress).toOpaque()
+            sqlite3_trace_v2(
+                handle,
+                UInt32(SQLITE_TRACE_ROW),
+                { _, this, _, _ in
+                    Unmanaged<Progress>.fromOpaque(this!).takeUnretainedValue().addRow()
+                    return 0
+                },
+                this
+            )
+        }
+        async let early = onThread {
+            var early = 0
+            while progress.awaitsGet() {
+                _ = try manager.getSession("7")
+                if progress.endGet() < sessions { early += 1 }
+            }
+            return early
+        }
+        #expect(try await onThread { try manager.getAllSessions().count } == sessions)
+        progress.end()
+        #expect(try await early > 0)
+    }
+
+    /// How far a list is. At each thousandth row it waits until a get has begun, unless one waits already.
+    private final class Progress: Sendable {
+        private struct State {
+            enum Get { case none, awaited, begun }
+            var rows = 0
+            var get = Get.none
+            var isOver = false
+        }
+
+        private let state = Lock(State())
+
+        func addRow() {
+            let waits = state.withLock { state in
+                state.rows += 1
+                guard state.rows % 1000 == 0, state.get == .none else { return false }
+                state.get = .awaited
+                return true
+            }
+            if waits { state.withLock(when: { $0.get != .awaited }) { _ in } }
+        }
+
+        /// - Returns: `false` when the list is over.
+        func awaitsGet() -> Bool {
+            state.withLock(when: { $0.get == .awaited || $0.isOver }) { state in
+                state.get = .begun
+                return !state.isOver
+            }
+        }
+
+        /// - Returns: How many rows there have been.
+        func endGet() -> Int {
+            state.withLock { state in
+                state.get = .none
+                return state.rows
+            }
+        }
+
+        func end() { state.withLock { $0.isOver = true } }
     }
 
     @Test func `reads in memory go on while a list or a backup is made, and a change waits for one state`() async throws
