@@ -95,33 +95,55 @@ int whatsapp_sessions_start_thread(void (*body)(void *), void *context) {
     return code;
 }
 
-static struct timespec in_seconds(double seconds, struct timespec start) {
+struct whatsapp_sessions_lock {
+    pthread_mutex_t mutex;
+    pthread_cond_t condition;
+};
+
+whatsapp_sessions_lock *whatsapp_sessions_lock_create(void) {
+    whatsapp_sessions_lock *lock = malloc(sizeof(whatsapp_sessions_lock));
+    // As Swift does without memory.
+    if (!lock) abort();
+    pthread_mutex_init(&lock->mutex, 0);
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+#if defined(__linux__)
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+#endif
+    pthread_cond_init(&lock->condition, &attributes);
+    pthread_condattr_destroy(&attributes);
+    return lock;
+}
+
+void whatsapp_sessions_lock_destroy(whatsapp_sessions_lock *lock) {
+    pthread_cond_destroy(&lock->condition);
+    pthread_mutex_destroy(&lock->mutex);
+    free(lock);
+}
+
+void whatsapp_sessions_lock_take(whatsapp_sessions_lock *lock) { pthread_mutex_lock(&lock->mutex); }
+
+void whatsapp_sessions_lock_release(whatsapp_sessions_lock *lock) { pthread_mutex_unlock(&lock->mutex); }
+
+void whatsapp_sessions_lock_wait(whatsapp_sessions_lock *lock) { pthread_cond_wait(&lock->condition, &lock->mutex); }
+
+void whatsapp_sessions_lock_wake(whatsapp_sessions_lock *lock) { pthread_cond_broadcast(&lock->condition); }
+
+static struct timespec after(double seconds, struct timespec start) {
     long long nanoseconds = (long long)(seconds * 1e9) + start.tv_nsec;
     return (struct timespec){start.tv_sec + nanoseconds / 1000000000, nanoseconds % 1000000000};
 }
 
 #if defined(__linux__)
-int whatsapp_sessions_condition_init(pthread_cond_t *condition) {
-    pthread_condattr_t attributes;
-    int code = pthread_condattr_init(&attributes);
-    if (code != 0) return code;
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    code = pthread_cond_init(condition, &attributes);
-    pthread_condattr_destroy(&attributes);
-    return code;
-}
-
-int whatsapp_sessions_condition_wait(pthread_cond_t *condition, pthread_mutex_t *mutex, double seconds) {
+void whatsapp_sessions_lock_wait_for(whatsapp_sessions_lock *lock, double seconds) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    struct timespec end = in_seconds(seconds, now);
-    return pthread_cond_timedwait(condition, mutex, &end);
+    struct timespec end = after(seconds, now);
+    pthread_cond_timedwait(&lock->condition, &lock->mutex, &end);
 }
 #else
-int whatsapp_sessions_condition_init(pthread_cond_t *condition) { return pthread_cond_init(condition, 0); }
-
-int whatsapp_sessions_condition_wait(pthread_cond_t *condition, pthread_mutex_t *mutex, double seconds) {
-    struct timespec rest = in_seconds(seconds, (struct timespec){0, 0});
-    return pthread_cond_timedwait_relative_np(condition, mutex, &rest);
+void whatsapp_sessions_lock_wait_for(whatsapp_sessions_lock *lock, double seconds) {
+    struct timespec rest = after(seconds, (struct timespec){0, 0});
+    pthread_cond_timedwait_relative_np(&lock->condition, &lock->mutex, &rest);
 }
 #endif

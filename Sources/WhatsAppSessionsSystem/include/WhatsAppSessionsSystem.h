@@ -1,7 +1,5 @@
 #pragma once
 
-#include <pthread.h>
-
 // System calls that differ between Linux and macOS.
 
 // Which files have three names, by device and inode, without following a link; zeros where there is none. And how long the
@@ -22,8 +20,19 @@ int whatsapp_sessions_rename_exclusively(const char *from, const char *to);
 // Starts a detached thread. Returns 0, or the error number of pthread_create.
 int whatsapp_sessions_start_thread(void (*body)(void *), void *context);
 
-// Initializes a condition whose timed waits count by a clock that nobody sets. Returns 0, or an error number.
-int whatsapp_sessions_condition_init(pthread_cond_t *condition);
+// A mutex with a condition, whose timed waits count by a clock that nobody sets.
+typedef struct whatsapp_sessions_lock whatsapp_sessions_lock;
 
-// Waits for a condition, for so many seconds at most. Returns 0, or an error number: ETIMEDOUT when they are over.
-int whatsapp_sessions_condition_wait(pthread_cond_t *condition, pthread_mutex_t *mutex, double seconds);
+whatsapp_sessions_lock *whatsapp_sessions_lock_create(void);
+void whatsapp_sessions_lock_destroy(whatsapp_sessions_lock *lock);
+void whatsapp_sessions_lock_take(whatsapp_sessions_lock *lock);
+void whatsapp_sessions_lock_release(whatsapp_sessions_lock *lock);
+
+// Releases the lock, waits until it is woken, and takes it again.
+void whatsapp_sessions_lock_wait(whatsapp_sessions_lock *lock);
+
+// The same, for so many seconds at most.
+void whatsapp_sessions_lock_wait_for(whatsapp_sessions_lock *lock, double seconds);
+
+// Wakes all that wait.
+void whatsapp_sessions_lock_wake(whatsapp_sessions_lock *lock);

@@ -94,12 +94,8 @@ import WhatsAppSessionsSQLite
         try shell.execute("BEGIN IMMEDIATE")
         let connection = try FileConnection(DatabasePath(folder.file))
         signal(SIGALRM) { _ in }
-        var timer = itimerval(it_interval: timeval(tv_sec: 0, tv_usec: 200), it_value: timeval(tv_sec: 0, tv_usec: 200))
-        setitimer(.init(ITIMER_REAL.rawValue), &timer, nil)
-        defer {
-            timer = itimerval()
-            setitimer(.init(ITIMER_REAL.rawValue), &timer, nil)
-        }
+        ualarm(200, 200)
+        defer { ualarm(0, 0) }
         let start = ContinuousClock.now
         #expect(throws: DatabaseError.self) { try connection.begin(until: start + .milliseconds(400)) }
         #expect(.now - start >= .milliseconds(400))
