@@ -158,10 +158,13 @@ import WhatsAppSessionsSQLite
     /// How far a list is. At each thousandth row it waits until a get has begun, unless one waits already.
     private final class Progress: Sendable {
         private struct State {
-            enum Get { case none, awaited, begun }
+            enum Call { case none, awaited, begun }
             var rows = 0
-            var get = Get.none
+            var call = Call.none
             var isOver = false
+
+            var isBegun: Bool { call != .awaited }
+            var mayGoOn: Bool { call == .awaited || isOver }
         }
 
         private let state = Lock(State())
@@ -169,17 +172,17 @@ import WhatsAppSessionsSQLite
         func addRow() {
             let waits = state.withLock { state in
                 state.rows += 1
-                guard state.rows % 1000 == 0, state.get == .none else { return false }
-                state.get = .awaited
+                guard state.rows % 1000 == 0, state.call == .none else { return false }
+                state.call = .awaited
                 return true
             }
-            if waits { state.withLock(when: { $0.get != .awaited }) { _ in } }
+            if waits { state.withLock(when: \.isBegun) { _ in } }
         }
 
         /// - Returns: `false` when the list is over.
         func awaitsGet() -> Bool {
-            state.withLock(when: { $0.get == .awaited || $0.isOver }) { state in
-                state.get = .begun
+            state.withLock(when: \.mayGoOn) { state in
+                state.call = .begun
                 return !state.isOver
             }
         }
@@ -187,7 +190,7 @@ import WhatsAppSessionsSQLite
         /// - Returns: How many rows there have been.
         func endGet() -> Int {
             state.withLock { state in
-                state.get = .none
+                state.call = .none
                 return state.rows
             }
         }
