@@ -3,7 +3,7 @@ import WhatsAppSessionsSQLite
 
 /// An error reported by SQLite, or by this library where a database or its file is not what it must be.
 ///
-/// It prints the result code, the message and the SQL text, never a value bound to the statement. For a damaged row it
+/// It prints the result code, the message and the beginning of the SQL text, never a value bound to the statement. For a damaged row it
 /// names the row, never the malformed value.
 public struct DatabaseError: Error, Hashable, Sendable, CustomStringConvertible, LocalizedError {
     /// The kind of error, as specific as SQLite knows it. Compare it with a `switch` or `~=`:
