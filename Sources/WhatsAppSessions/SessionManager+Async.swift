@@ -37,10 +37,7 @@ extension SessionManager {
     /// Changes some fields of a session without blocking; see the synchronous method.
     @discardableResult
     public func updateSession(_ sessionID: String, _ updates: SessionUpdates) async throws -> Session {
-        guard let session = try await write(Self.update(of: sessionID, updates)).session else {
-            throw SessionNotFoundError(sessionID: sessionID)
-        }
-        return session
+        try await Self.found(write(Self.update(of: sessionID, updates)), sessionID)
     }
 
     /// Deletes a session without blocking; `false` when there was none.
@@ -57,7 +54,7 @@ extension SessionManager {
     /// Marks the sessions that a dead process left behind, without blocking; see the synchronous method.
     @discardableResult
     public func recoverSessions() async throws -> [Session] {
-        try await Self.recovered(write(.recover(at: Date.millisecondsNow)))
+        try await Self.recovered(write(.recover(onlyLeased: false, at: Date.millisecondsNow)))
     }
 
     /// Writes a consistent copy of the database to a new file without blocking; see the synchronous method.

@@ -98,10 +98,7 @@ public final class SessionManager: Sendable {
     ///   ``InvalidSessionUpdateError`` when the update would break a rule, which the error names.
     @discardableResult
     public func updateSession(_ sessionID: String, _ updates: SessionUpdates) throws -> Session {
-        guard let session = try write(Self.update(of: sessionID, updates)).session else {
-            throw SessionNotFoundError(sessionID: sessionID)
-        }
-        return session
+        try Self.found(write(Self.update(of: sessionID, updates)), sessionID)
     }
 
     /// Deletes a session.
@@ -117,20 +114,21 @@ public final class SessionManager: Sendable {
         try store.exists(sessionID)
     }
 
-    /// Marks the sessions that a dead process left behind as disconnected, so that the host can connect them again.
+    /// Marks the sessions that a dead process left behind as disconnected, so that the host can connect them again. Sessions that
+    /// are served under a living lease (<doc:Leases>) stay as they are.
     ///
     /// Call it once when the gateway starts, before any worker starts. If two gateways shared the file, it would disconnect
-    /// the other one's sessions.
+    /// the sessions that the other one serves without a lease.
     ///
     /// - Returns: The sessions that were `initializing`, `qr_waiting` or `connected`, as they were, in order of creation.
-    ///   Each is now ``Session/Status/disconnected`` without a QR code, for the reason "the gateway stopped" unless it has
-    ///   one already. Sessions that were disconnected stay untouched.
+    ///   Each is now ``Session/Status/disconnected`` without a QR code: for the reason "worker gone" if its lease is over;
+    ///   else for the reason that it has already, or "the gateway stopped". Sessions that were disconnected stay untouched.
     /// - Throws: ``DatabaseError`` with the code ``DatabaseError/ResultCode/corrupt`` when rows are damaged: it names each
     ///   of them, and all others are disconnected all the same. After any other error nothing has changed, apart from
     ///   the exceptions in <doc:Durability>.
     @discardableResult
     public func recoverSessions() throws -> [Session] {
-        try Self.recovered(write(.recover(at: Date.millisecondsNow)))
+        try Self.recovered(write(.recover(onlyLeased: false, at: Date.millisecondsNow)))
     }
 
     /// Writes a consistent copy of the database to a new file, which a manager can open.
@@ -182,14 +180,23 @@ extension SessionManager {
         if let sessionID, !sessionID.isEmpty { sessionID } else { UUID().uuidString.lowercased() }
     }
 
-    static func update(of sessionID: String, _ updates: SessionUpdates) throws -> SessionWrite {
+    static func update(
+        of sessionID: String,
+        _ updates: SessionUpdates,
+        under lease: SessionLease? = nil
+    ) throws -> SessionWrite {
         let connectedAt = try updates.connectedAt.newValue.map { date in
             guard let milliseconds = date.milliseconds else {
                 throw InvalidSessionUpdateError(sessionID: sessionID, reason: .dateOutOfRange)
             }
             return milliseconds
         }
-        return .update(id: sessionID, updates, connectedAt: connectedAt, at: Date.millisecondsNow)
+        return .update(id: sessionID, updates, connectedAt: connectedAt, under: lease, at: Date.millisecondsNow)
+    }
+
+    static func found(_ written: Written, _ sessionID: String) throws -> Session {
+        guard let session = written.session else { throw SessionNotFoundError(sessionID: sessionID) }
+        return session
     }
 
     static func recovered(_ written: Written) throws -> [Session] {
@@ -200,6 +207,6 @@ extension SessionManager {
                 message: "all sessions were recovered except damaged ones: \(damages)"
             )
         }
-        return written.recovered
+        return written.sessions
     }
 }

@@ -8,6 +8,7 @@ enum Reliability {
         var arguments = CommandLine.arguments.dropFirst()
         let name = arguments.popFirst() ?? ""
         if name == "writer" { return try Writer.run(Array(arguments)) }
+        if name == "server" { try Server.run(Array(arguments)) }
         if name == "follower" { runToEnd { [arguments] in try await runFollower(Array(arguments)) } }
         if name == "counter" { runToEnd { [arguments] in try await runCounter(Array(arguments)) } }
         let isLong = arguments.popFirst() == "long"
@@ -17,6 +18,7 @@ enum Reliability {
             ("damage", damageCheck), ("modes", modesCheck), ("fork", forkCheck), ("litestream", litestreamCheck),
             ("checkpoints", checkpointsCheck), ("backups", backupsCheck), ("operators", operatorsCheck),
             ("syncs", syncsCheck), ("watch", watchCheck), ("day", dayCheck), ("lists", listsCheck),
+            ("leases", leasesCheck),
         ]
         guard let check = checks.first(where: { $0.name == name }) else {
             fatalError("which check? \(checks.map(\.name).joined(separator: ", "))")

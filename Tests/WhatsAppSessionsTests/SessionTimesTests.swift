@@ -11,7 +11,8 @@ import Testing
     private func update(_ updates: SessionUpdates, at now: Int64) throws -> Session {
         try #require(
             manager.withConnection {
-                try SQLiteSessions($0).make(.update(id: "support", updates, connectedAt: nil, at: now)).session
+                try SQLiteSessions($0).make(.update(id: "support", updates, connectedAt: nil, under: nil, at: now))
+                    .session
             }
         )
     }

@@ -66,7 +66,7 @@ extension Connection {
             PRAGMA writable_schema = RESET;
             \(script);
             PRAGMA writable_schema = ON;
-            UPDATE sqlite_schema SET sql = sql || ' STRICT' WHERE type = 'table';
+            UPDATE sqlite_schema SET sql = sql || ' STRICT' WHERE type = 'table' AND name NOT LIKE 'sqlite_%';
             PRAGMA writable_schema = RESET;
             PRAGMA ignore_check_constraints = OFF
             """

@@ -135,3 +135,71 @@ public struct SessionWaitTimeoutError: Error, Hashable, Sendable, CustomStringCo
     }
     public var errorDescription: String? { description }
 }
+
+/// Thrown when you do something under a lease that is over, or that isn't the lease of that session. Nothing has changed.
+///
+/// A lease never comes back: stop serving its sessions, open another one, and claim them again (<doc:Leases>).
+public struct LeaseLostError: Error, Hashable, Sendable, CustomStringConvertible, LocalizedError {
+    /// The lease.
+    public let lease: SessionLease
+    /// The session that isn't served under it; `nil` when the lease itself is over.
+    public let sessionID: String?
+
+    /// Creates the error, in a test for instance.
+    public init(lease: SessionLease, sessionID: String? = nil) {
+        self.lease = lease
+        self.sessionID = sessionID
+    }
+
+    /// `The lease 17 of eu-1 is over`, or `Session support is not served under the lease 17 of eu-1`
+    public var description: String {
+        sessionID.map { "Session \($0) is not served under the lease \(lease)" } ?? "The lease \(lease) is over"
+    }
+    public var errorDescription: String? { description }
+    public var recoverySuggestion: String? { "Stop serving its sessions, open another lease, and claim them again." }
+}
+
+/// Thrown when you claim a session that is served under another lease. Nothing has changed.
+public struct SessionTakenError: Error, Hashable, Sendable, CustomStringConvertible, LocalizedError {
+    /// The session.
+    public let sessionID: String
+    /// Who serves it.
+    public let holder: String
+
+    /// Creates the error, in a test for instance.
+    public init(sessionID: String, holder: String) {
+        self.sessionID = sessionID
+        self.holder = holder
+    }
+
+    /// `Session support is served by eu-2`
+    public var description: String { "Session \(sessionID) is served by \(holder)" }
+    public var errorDescription: String? { description }
+    public var recoverySuggestion: String? { "Leave it to that holder, and try again once its lease is over." }
+}
+
+/// Thrown when you open or renew a lease that can't be.
+public struct InvalidLeaseError: Error, Hashable, Sendable, CustomStringConvertible, LocalizedError {
+    /// What is wrong with it. Later versions may add more.
+    public struct Reason: Hashable, Sendable, CustomStringConvertible {
+        /// The reason and what to do, in a sentence.
+        public let description: String
+
+        /// The holder is an empty text.
+        public static let noHolder = Reason(
+            description: "a lease has a holder: name the process that serves under it"
+        )
+        /// The lease would last for less than a millisecond, or for more than 366 days.
+        public static let duration = Reason(description: "a lease lasts from a millisecond to 366 days")
+    }
+
+    /// What is wrong.
+    public let reason: Reason
+
+    /// Creates the error, in a test for instance.
+    public init(reason: Reason) { self.reason = reason }
+
+    /// `The lease cannot be had:` and the reason.
+    public var description: String { "The lease cannot be had: \(reason)" }
+    public var errorDescription: String? { description }
+}

@@ -45,6 +45,9 @@ public struct Session: Identifiable, Hashable, Codable, Sendable {
     public let qrCodeExpiresAt: Date?
     /// Why the account last went offline. It stays while the account is paired again, and is `nil` once it is connected.
     public let disconnectReason: DisconnectReason?
+    /// Who serves the session: the holder of the lease under which it was claimed, until that lease is over; `nil` when nobody does
+    /// (<doc:Leases>).
+    public let holder: String?
 
     /// Creates a value, in a test for instance. No manager knows of it. `statusChangedAt` is `createdAt` unless given.
     public init(
@@ -58,7 +61,8 @@ public struct Session: Identifiable, Hashable, Codable, Sendable {
         statusChangedAt: Date? = nil,
         qrCodeReceivedAt: Date? = nil,
         disconnectReason: DisconnectReason? = nil,
-        qrCodeExpiresAt: Date? = nil
+        qrCodeExpiresAt: Date? = nil,
+        holder: String? = nil
     ) {
         self.id = id
         self.status = status
@@ -71,6 +75,27 @@ public struct Session: Identifiable, Hashable, Codable, Sendable {
         self.qrCodeReceivedAt = qrCodeReceivedAt
         self.qrCodeExpiresAt = qrCodeExpiresAt
         self.disconnectReason = disconnectReason
+        self.holder = holder
+    }
+}
+
+extension Session {
+    /// The same session, served by this holder or by nobody.
+    func served(by holder: String?) -> Session {
+        Session(
+            id: id,
+            status: status,
+            phoneNumber: phoneNumber,
+            name: name,
+            createdAt: createdAt,
+            connectedAt: connectedAt,
+            qrCode: qrCode,
+            statusChangedAt: statusChangedAt,
+            qrCodeReceivedAt: qrCodeReceivedAt,
+            disconnectReason: disconnectReason,
+            qrCodeExpiresAt: qrCodeExpiresAt,
+            holder: holder
+        )
     }
 }
 
@@ -105,6 +130,7 @@ extension Session: Redacted {
             "qrCodeReceivedAt": qrCodeReceivedAt as Any,
             "qrCodeExpiresAt": qrCodeExpiresAt as Any,
             "disconnectReason": disconnectReason as Any,
+            "holder": holder as Any,
         ]
         return Mirror(self, children: children, displayStyle: .struct)
     }

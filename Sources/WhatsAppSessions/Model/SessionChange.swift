@@ -65,10 +65,12 @@ extension SessionChange {
         public static let connectedAt = Fields(rawValue: 8)
         public static let qrCode = Fields(rawValue: 16)
         public static let disconnectReason = Fields(rawValue: 32)
+        /// The session was claimed or released.
+        public static let holder = Fields(rawValue: 64)
 
         static let names: [(field: Fields, name: String)] = [
             (.status, "status"), (.phoneNumber, "phoneNumber"), (.name, "name"), (.connectedAt, "connectedAt"),
-            (.qrCode, "qrCode"), (.disconnectReason, "disconnectReason"),
+            (.qrCode, "qrCode"), (.disconnectReason, "disconnectReason"), (.holder, "holder"),
         ]
     }
 }

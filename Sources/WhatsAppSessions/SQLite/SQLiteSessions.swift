@@ -24,10 +24,16 @@ struct SQLiteSessions {
     func make(_ write: SessionWrite) throws -> Written {
         switch write {
         case .create(let id, let now): try create(id, at: now)
-        case .update(let id, let updates, let connectedAt, let now):
-            try update(id, updates, connectedAt: connectedAt, at: now)
+        case .update(let id, let updates, let connectedAt, let lease, let now):
+            try update(id, updates, connectedAt: connectedAt, under: lease, at: now)
         case .delete(let id): try delete(id)
-        case .recover(let now): try recover(at: now)
+        case .recover(let onlyLeased, let now): try recover(onlyLeased: onlyLeased, at: now)
+        case .openLease(let holder, let milliseconds): try openLease(holder: holder, milliseconds)
+        case .renewLease(let lease, let milliseconds): try renew(lease, milliseconds)
+        case .closeLease(let lease): try close(lease)
+        case .claim(let id, let lease): try claim(id, under: lease)
+        case .claimUnserved(let limit, let lease): try claimUnserved(limit: Int64(limit), under: lease)
+        case .release(let id, let lease): try release(id, under: lease)
         case .renewHistory: try renewHistory()
         }
     }
@@ -40,7 +46,15 @@ extension SQLiteSessions {
     /// writes.
     private static let columns = """
         status, phone_number, name, connected_at, qr_code, status_changed_at, qr_code_received_at, qr_code_number, \
-        disconnect_code, disconnect_text, created_at
+        disconnect_code, disconnect_text, created_at, \(holder)
+        """
+
+    /// A lease's time is the database's clock, read when the statement runs: a write may have waited for its turn.
+    private static let now = "CAST((julianday('now') - 2440587.5) * 86400000 + 0.5 AS INTEGER)"
+
+    /// Who serves the session in a row; NULL if nobody does. A session that was never claimed costs no look at the leases.
+    private static let holder = """
+        CASE WHEN lease IS NOT NULL THEN (SELECT holder FROM leases WHERE number = lease AND ends_at > \(now)) END AS holder
         """
 
     fileprivate enum Column {
@@ -55,10 +69,13 @@ extension SQLiteSessions {
         static let disconnectCode: Int32 = 8
         static let disconnectText: Int32 = 9
         static let createdAt: Int32 = 10
-        static let seq: Int32 = 11
-        static let id: Int32 = 12
+        static let holder: Int32 = 11
+        static let seq: Int32 = 12
+        static let id: Int32 = 13
+        /// In the SELECT for a claim, in place of the `seq`.
+        static let lease: Int32 = 12
         /// In the SELECT of an update, in place of the id.
-        static let dropsQRCode: Int32 = 12
+        static let dropsQRCode: Int32 = 13
         static let written: Range<Int32> = 0..<10
     }
 
@@ -151,6 +168,7 @@ extension SQLiteSessions {
         _ id: String,
         _ updates: SessionUpdates,
         connectedAt: Int64?,
+        under lease: SessionLease?,
         at now: Int64
     ) throws -> Written {
         let compute = try connection.prepared(
@@ -172,7 +190,8 @@ extension SQLiteSessions {
                     WHEN qr_code IS NULL OR qr_code IS old_qr_code THEN old_qr_code_number
                     ELSE coalesce(old_qr_code_number, old_qr_code IS NOT NULL) + 1
                 END,
-                disconnect_code, disconnect_text, created_at, seq, old_qr_code IS NOT NULL AND old_qr_code IS NOT qr_code
+                disconnect_code, disconnect_text, created_at, \(Self.holder), seq,
+                old_qr_code IS NOT NULL AND old_qr_code IS NOT qr_code
             FROM (
                 SELECT
                     coalesce(:status, status) AS status,
@@ -196,13 +215,20 @@ extension SQLiteSessions {
                         WHEN :changes_disconnect_reason THEN :disconnect_text
                         WHEN coalesce(:status, status) <> 'connected' THEN disconnect_text
                     END AS disconnect_text,
+                    lease,
                     seq,
                     status AS old_status,
                     status_changed_at AS old_status_changed_at,
                     qr_code AS old_qr_code,
                     qr_code_received_at AS old_qr_code_received_at,
                     qr_code_number AS old_qr_code_number
-                FROM sessions WHERE id = :id
+                FROM sessions
+                WHERE id = :id AND (
+                    :lease IS NULL
+                    OR lease = :lease AND EXISTS (
+                        SELECT 1 FROM leases WHERE number = :lease AND holder = :holder AND ends_at > \(Self.now)
+                    )
+                )
             )
             """
         )
@@ -230,6 +256,8 @@ extension SQLiteSessions {
                 try $0.bind(updates.disconnectReason.isChange, to: ":changes_disconnect_reason")
                 try $0.bind(updates.disconnectReason.newValue?.code.map(Int64.init), to: ":disconnect_code")
                 try $0.bind(updates.disconnectReason.newValue?.text, to: ":disconnect_text")
+                try $0.bind(lease?.number, to: ":lease")
+                try $0.bind(lease?.holder, to: ":holder")
                 try $0.bind(now, to: ":now")
             } read: { row in
                 let session = try Session(id: id, row: row)
@@ -239,7 +267,7 @@ extension SQLiteSessions {
                     try $0.bind(Column.seq, of: row, to: ":seq")
                 }
                 return Written(session: session, dropsQRCode: dropsQRCode)
-            } ?? Written()
+            } ?? notUpdated(id, under: lease)
         } catch let error as DatabaseError {
             guard let rule = error.brokenRule else { throw error }
             throw InvalidSessionUpdateError(
@@ -256,15 +284,26 @@ extension SQLiteSessions {
         return Written(deleted: deleted, dropsQRCode: deleted > 0)
     }
 
-    /// Disconnects every live session that can be read, and gives those a reason that have none.
-    private func recover(at now: Int64) throws -> Written {
+    /// Why an update found no row.
+    private func notUpdated(_ id: String, under lease: SessionLease?) throws -> Written {
+        if let lease, try exists(id) { throw LeaseLostError(lease: lease, sessionID: id) }
+        return Written()
+    }
+
+    /// Disconnects the live sessions that can be read and that nobody serves; or, of these, those that somebody has served.
+    private func recover(onlyLeased: Bool, at now: Int64) throws -> Written {
+        try dropEndedLeases()
+        if onlyLeased, try !hasLostSessions() { return Written() }
+        let isLost = "status IS NOT 'disconnected' AND \(Self.isUnserved) AND (:any IS NOT NULL OR lease IS NOT NULL)"
         var written = Written()
         try connection.prepared(
-            "SELECT \(Self.columns), seq, id FROM sessions WHERE status IS NOT 'disconnected' ORDER BY seq"
-        ).eachRow { row in
+            "SELECT \(Self.columns), seq, id FROM sessions WHERE \(isLost) ORDER BY seq"
+        ).eachRow {
+            try $0.bind(!onlyLeased, to: ":any")
+        } read: { row in
             if let session = try session(in: row, damages: &written.damages) {
                 if session.qrCode != nil { written.dropsQRCode = true }
-                written.recovered.append(session)
+                written.sessions.append(session)
             }
         }
         let disconnect = try connection.prepared(
@@ -274,32 +313,168 @@ extension SQLiteSessions {
                 status_changed_at = iif(
                     status_changed_at BETWEEN :now AND :now + 999, status_changed_at + 1, :now
                 ),
-                disconnect_text = coalesce(disconnect_text, 'the gateway stopped')
-            WHERE status IS NOT 'disconnected' AND seq BETWEEN :first AND :last
+                disconnect_code = iif(lease IS NULL, disconnect_code, NULL),
+                disconnect_text = iif(lease IS NULL, coalesce(disconnect_text, 'the gateway stopped'), 'worker gone'),
+                lease = NULL
+            WHERE \(isLost) AND seq BETWEEN :first AND :last
             """
         )
-        func disconnectSessions(from first: Int64, to last: Int64) throws {
+        try change(through: .max, except: written.damages) { first, last in
             try disconnect.execute {
+                try $0.bind(!onlyLeased, to: ":any")
                 try $0.bind(first, to: ":first")
                 try $0.bind(last, to: ":last")
                 try $0.bind(now, to: ":now")
             }
         }
-        guard !written.damages.isEmpty else {
-            // One statement: in a savepoint each later one takes longer than the one before.
-            try disconnectSessions(from: .min, to: .max)
-            return written
-        }
-        // All that is between the damaged ones.
+        return written
+    }
+
+    /// Whether a lease of some session is over, which the index of leases tells.
+    private func hasLostSessions() throws -> Bool {
+        try connection.prepared(
+            "SELECT 1 FROM sessions WHERE lease IS NOT NULL AND lease NOT IN (SELECT number FROM leases) LIMIT 1"
+        ).first { _ in true } ?? false
+    }
+
+    /// Changes the rows up to a `seq` without the damaged ones, which are in order: all that is between them.
+    private func change(
+        through last: Int64,
+        except damages: [SessionDamage],
+        _ change: (_ first: Int64, _ last: Int64) throws -> Void
+    ) throws {
+        // One statement: in a savepoint each later one takes longer than the one before.
+        guard !damages.isEmpty else { return try change(.min, last) }
         try connection.savepoint {
             var first: Int64? = .min
-            for damage in written.damages {
-                if let first, first < damage.seq { try disconnectSessions(from: first, to: damage.seq - 1) }
+            for damage in damages {
+                if let first, first < damage.seq { try change(first, damage.seq - 1) }
                 first = damage.seq == .max ? nil : damage.seq + 1
             }
-            if let first { try disconnectSessions(from: first, to: .max) }
+            if let first, first <= last { try change(first, last) }
         }
-        return written
+    }
+}
+
+// MARK: - Leases
+
+extension SQLiteSessions {
+    /// Whether nobody serves the session in a row, once the leases that are over were dropped.
+    private static let isUnserved = "(lease IS NULL OR lease NOT IN (SELECT number FROM leases))"
+
+    /// Afterwards a lease that has a row is a living one for the rest of the write, however long that takes.
+    private func dropEndedLeases() throws {
+        try connection.prepared("DELETE FROM leases WHERE ends_at <= \(Self.now)").execute()
+    }
+
+    private func openLease(holder: String, _ milliseconds: Int64) throws -> Written {
+        try dropEndedLeases()
+        let number = try connection.prepared(
+            "SELECT max(\(Self.now), 1 + coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'leases'), 0))"
+        ).only { try $0.integer(0) }
+        try connection.prepared(
+            "INSERT INTO leases (number, holder, ends_at) VALUES (:number, :holder, \(Self.now) + :milliseconds)"
+        ).execute {
+            try $0.bind(number, to: ":number")
+            try $0.bind(holder, to: ":holder")
+            try $0.bind(milliseconds, to: ":milliseconds")
+        }
+        return Written(lease: SessionLease(holder: holder, number: number))
+    }
+
+    private func renew(_ lease: SessionLease, _ milliseconds: Int64) throws -> Written {
+        try connection.prepared(
+            """
+            UPDATE leases SET ends_at = \(Self.now) + :milliseconds
+            WHERE number = :number AND holder = :holder AND ends_at > \(Self.now)
+            """
+        ).execute {
+            try $0.bind(lease.number, to: ":number")
+            try $0.bind(lease.holder, to: ":holder")
+            try $0.bind(milliseconds, to: ":milliseconds")
+        }
+        guard connection.changes > 0 else { throw LeaseLostError(lease: lease) }
+        return Written()
+    }
+
+    /// Also one that is over already.
+    private func close(_ lease: SessionLease) throws -> Written {
+        try connection.prepared("DELETE FROM leases WHERE number = :number AND holder = :holder").execute {
+            try $0.bind(lease.number, to: ":number")
+            try $0.bind(lease.holder, to: ":holder")
+        }
+        return Written()
+    }
+
+    private func isLiving(_ lease: SessionLease) throws -> Bool {
+        try connection.prepared(
+            "SELECT 1 FROM leases WHERE number = :number AND holder = :holder AND ends_at > \(Self.now)"
+        ).first {
+            try $0.bind(lease.number, to: ":number")
+            try $0.bind(lease.holder, to: ":holder")
+        } read: { _ in
+            true
+        } ?? false
+    }
+
+    /// A session, and the lease under which it was claimed last, living or not.
+    private func sessionAndLease(_ id: String) throws -> (session: Session, lease: Int64?)? {
+        try connection.prepared("SELECT \(Self.columns), lease FROM sessions WHERE id = :id").first(id) {
+            try (Session(id: id, row: $0), $0.integerIfPresent(Column.lease))
+        }
+    }
+
+    private func setLease(_ number: Int64?, of id: String) throws {
+        try connection.prepared("UPDATE sessions SET lease = :lease WHERE id = :id").execute {
+            try $0.bind(number, to: ":lease")
+            try $0.bind(id, to: ":id")
+        }
+    }
+
+    private func claim(_ id: String, under lease: SessionLease) throws -> Written {
+        guard try isLiving(lease) else { throw LeaseLostError(lease: lease) }
+        guard let (session, number) = try sessionAndLease(id) else { return Written() }
+        if number != lease.number {
+            if let holder = session.holder { throw SessionTakenError(sessionID: id, holder: holder) }
+            try setLease(lease.number, of: id)
+        }
+        return Written(session: session.served(by: lease.holder))
+    }
+
+    private func release(_ id: String, under lease: SessionLease) throws -> Written {
+        guard try isLiving(lease) else { throw LeaseLostError(lease: lease) }
+        guard let (session, number) = try sessionAndLease(id) else { return Written() }
+        guard number == lease.number else { throw LeaseLostError(lease: lease, sessionID: id) }
+        try setLease(nil, of: id)
+        return Written(session: session.served(by: nil))
+    }
+
+    private func claimUnserved(limit: Int64, under lease: SessionLease) throws -> Written {
+        try dropEndedLeases()
+        guard try isLiving(lease) else { throw LeaseLostError(lease: lease) }
+        var found = Written()
+        var last = Int64.min
+        try connection.prepared(
+            "SELECT \(Self.columns), seq, id FROM sessions WHERE \(Self.isUnserved) ORDER BY seq LIMIT :limit"
+        ).eachRow {
+            try $0.bind(limit, to: ":limit")
+        } read: { row in
+            last = try row.integer(Column.seq)
+            if let session = try session(in: row, damages: &found.damages) {
+                found.sessions.append(session.served(by: lease.holder))
+            }
+        }
+        let claim = try connection.prepared(
+            "UPDATE sessions SET lease = :lease WHERE \(Self.isUnserved) AND seq BETWEEN :first AND :last"
+        )
+        try change(through: last, except: found.damages) { first, last in
+            try claim.execute {
+                try $0.bind(lease.number, to: ":lease")
+                try $0.bind(first, to: ":first")
+                try $0.bind(last, to: ":last")
+            }
+        }
+        return Written(sessions: found.sessions)
     }
 }
 
@@ -321,7 +496,8 @@ extension Session {
                 statusChangedAt: try row.integerIfPresent(Column.statusChangedAt).map(Date.init(milliseconds:)),
                 qrCodeReceivedAt: qrCodeReceivedAt.map(Date.init(milliseconds:)),
                 disconnectReason: try DisconnectReason(row, Column.disconnectCode, Column.disconnectText),
-                qrCodeExpiresAt: qrCodeReceivedAt.map { Date(milliseconds: $0 &+ (isFirst ? 60_000 : 20_000)) }
+                qrCodeExpiresAt: qrCodeReceivedAt.map { Date(milliseconds: $0 &+ (isFirst ? 60_000 : 20_000)) },
+                holder: try row.textIfPresent(Column.holder)
             )
         } catch let error as DatabaseError where error.resultCode == .corrupt {
             throw error.explained { "\($0) in the row with the id \(id)" }

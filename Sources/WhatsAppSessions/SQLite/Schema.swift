@@ -21,6 +21,7 @@ struct Schema {
             PackageResources._005_cheaper_journal_sql,
             PackageResources._006_history_of_one_file_sql,
             PackageResources._007_room_for_seq_sql,
+            PackageResources._008_leases_sql,
         ],
         // The scripts changed the schema, and the history stays, unless it was another database's before.
         adoption: """
@@ -122,7 +123,9 @@ extension Connection {
         for migration in schema.migrations.prefix(version) {
             try original.execute(String(decoding: migration, as: UTF8.self))
         }
-        return try original.objects().sorted { $0.key < $1.key }.first { name, sql in
+        // A table before its indexes and triggers, which go with it.
+        func order(_ name: String) -> (Int, String) { (name.hasPrefix("table ") ? 0 : 1, name) }
+        return try original.objects().sorted { order($0.key) < order($1.key) }.first { name, sql in
             guard let found = found[name], found != sql else { return found[name] == nil }
             return try original.columns(of: name, asIn: found) != sql
         }?.key

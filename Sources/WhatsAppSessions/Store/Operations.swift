@@ -2,23 +2,34 @@
 enum SessionWrite: Sendable {
     /// A time is in milliseconds since 1970.
     case create(id: String, at: Int64)
-    /// - Parameter connectedAt: The new `connectedAt` of the updates, in milliseconds.
-    case update(id: String, SessionUpdates, connectedAt: Int64?, at: Int64)
+    /// - Parameters:
+    ///   - connectedAt: The new `connectedAt` of the updates, in milliseconds.
+    ///   - lease: The lease that the session must have, if any.
+    case update(id: String, SessionUpdates, connectedAt: Int64?, under: SessionLease?, at: Int64)
     case delete(id: String)
-    /// Disconnects every session that isn't disconnected.
-    case recover(at: Int64)
+    /// Disconnects every session that isn't disconnected and has no living lease; or, of these, those that have had one.
+    case recover(onlyLeased: Bool, at: Int64)
+    case openLease(holder: String, milliseconds: Int64)
+    case renewLease(SessionLease, milliseconds: Int64)
+    case closeLease(SessionLease)
+    case claim(id: String, under: SessionLease)
+    /// Claims the first sessions that nobody serves.
+    case claimUnserved(limit: Int, under: SessionLease)
+    case release(id: String, under: SessionLease)
     /// Begins a new history of the journal, if the one there is belongs to another database.
     case renewHistory
 }
 
 /// What a write did. Each kind fills in what it has, and a refused one throws.
 struct Written: Sendable {
-    /// The session after a creation or an update; `nil` if the id to create is taken, or no session has the id to update.
+    /// The session after it was created, updated, claimed or released; `nil` if the id to create is taken, or no session has the id.
     var session: Session?
+    /// The lease that was opened.
+    var lease: SessionLease?
     /// How many rows were deleted.
     var deleted = 0
-    /// The sessions that a recovery disconnected, as they were before.
-    var recovered: [Session] = []
+    /// The sessions that a recovery disconnected, as they were before; or those that were claimed.
+    var sessions: [Session] = []
     /// The rows that it couldn't read.
     var damages: [SessionDamage] = []
     /// Whether a QR code was dropped, which must not be kept in a log.

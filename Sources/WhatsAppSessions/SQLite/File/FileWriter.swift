@@ -146,8 +146,8 @@ extension SessionWrite {
     /// Whether SQLite makes it with one statement that writes.
     fileprivate var isOneStatement: Bool {
         switch self {
-        case .create, .update, .delete: true
-        case .recover, .renewHistory: false
+        case .create, .update, .delete, .renewLease, .closeLease: true
+        case .recover, .renewHistory, .openLease, .claim, .claimUnserved, .release: false
         }
     }
 }

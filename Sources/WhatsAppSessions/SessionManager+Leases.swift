@@ -1,0 +1,158 @@
+// Who serves a session, when several processes may: <doc:Leases>.
+
+import Foundation
+
+extension SessionManager {
+    /// Opens a lease: the right to serve the sessions that are claimed under it.
+    ///
+    /// - Parameters:
+    ///   - holder: Who serves under it, such as the name of a host or a worker. Others are told, when they claim the same session.
+    ///   - duration: How long it lasts, in whole milliseconds, unless it is renewed. Count from before this call.
+    /// - Throws: ``InvalidLeaseError`` when the holder is empty, or the duration is not between a millisecond and 366 days.
+    public func openLease(holder: String, lasting duration: Duration) throws -> SessionLease {
+        // An opened lease is there.
+        try write(Self.opening(holder, duration)).lease!
+    }
+
+    /// Moves the end of a lease: it lasts so long from now.
+    ///
+    /// - Throws: ``LeaseLostError`` when it is over; it never comes back. ``InvalidLeaseError`` when the duration is not between a
+    ///   millisecond and 366 days.
+    public func renewLease(_ lease: SessionLease, lasting duration: Duration) throws {
+        _ = try write(Self.renewing(lease, duration))
+    }
+
+    /// Ends a lease, so that its sessions can be claimed at once. Ending one that is over does nothing.
+    ///
+    /// The sessions keep their status. ``recoverLeasedSessions()`` disconnects those that are live.
+    public func closeLease(_ lease: SessionLease) throws {
+        _ = try write(.closeLease(lease))
+    }
+
+    /// Claims a session that nobody serves. Claiming it once more under the same lease does nothing.
+    ///
+    /// - Returns: The session, whose ``Session/holder`` is that of the lease.
+    /// - Throws: ``SessionTakenError`` while another lease on it lives. ``LeaseLostError`` when this lease is over.
+    ///   ``SessionNotFoundError`` when there is no such session.
+    @discardableResult
+    public func claimSession(_ sessionID: String, under lease: SessionLease) throws -> Session {
+        try Self.found(write(.claim(id: sessionID, under: lease)), sessionID)
+    }
+
+    /// Claims the first sessions, in order of creation, that nobody serves, whatever their status. Damaged ones are left alone.
+    ///
+    /// - Parameter limit: The greatest number of sessions to look at.
+    /// - Throws: ``LeaseLostError`` when the lease is over. ``DatabaseError`` with the code ``DatabaseError/ResultCode/misuse`` for a
+    ///   limit below 1.
+    public func claimSessions(limit: Int, under lease: SessionLease) throws -> [Session] {
+        try write(Self.claiming(limit, lease)).sessions
+    }
+
+    /// Gives a session back, which keeps its status.
+    ///
+    /// - Throws: ``LeaseLostError`` when the lease is over or the session isn't claimed under it. ``SessionNotFoundError`` when there
+    ///   is no such session.
+    public func releaseSession(_ sessionID: String, under lease: SessionLease) throws {
+        _ = try Self.found(write(.release(id: sessionID, under: lease)), sessionID)
+    }
+
+    /// Changes some fields of a session that is claimed under a lease; see ``updateSession(_:_:)-swift.method``.
+    ///
+    /// - Throws: Also ``LeaseLostError`` when the lease is over or the session isn't claimed under it. Then another process may
+    ///   serve it: close its socket.
+    @discardableResult
+    public func updateSession(
+        _ sessionID: String,
+        _ updates: SessionUpdates,
+        under lease: SessionLease
+    ) throws -> Session {
+        try Self.found(write(Self.update(of: sessionID, updates, under: lease)), sessionID)
+    }
+
+    /// Marks the live sessions whose lease is over as disconnected. Those that were never claimed stay as they are, unlike with
+    /// ``recoverSessions()-swift.method``, so that it may be called every few seconds.
+    ///
+    /// - Returns: Those sessions as they were, in order of creation. Each is now ``Session/Status/disconnected`` for the reason
+    ///   "worker gone", and nobody's.
+    /// - Throws: ``DatabaseError`` as ``recoverSessions()-swift.method`` does.
+    @discardableResult
+    public func recoverLeasedSessions() throws -> [Session] {
+        try Self.recovered(write(.recover(onlyLeased: true, at: Date.millisecondsNow)))
+    }
+}
+
+/// The same methods for `async` code.
+extension SessionManager {
+    /// Opens a lease without blocking; see the synchronous method.
+    public func openLease(holder: String, lasting duration: Duration) async throws -> SessionLease {
+        try await write(Self.opening(holder, duration)).lease!
+    }
+
+    /// Moves the end of a lease without blocking; see the synchronous method.
+    public func renewLease(_ lease: SessionLease, lasting duration: Duration) async throws {
+        _ = try await write(Self.renewing(lease, duration))
+    }
+
+    /// Ends a lease without blocking; see the synchronous method.
+    public func closeLease(_ lease: SessionLease) async throws {
+        _ = try await write(.closeLease(lease))
+    }
+
+    /// Claims a session without blocking; see the synchronous method.
+    @discardableResult
+    public func claimSession(_ sessionID: String, under lease: SessionLease) async throws -> Session {
+        try await Self.found(write(.claim(id: sessionID, under: lease)), sessionID)
+    }
+
+    /// Claims sessions that nobody serves, without blocking; see the synchronous method.
+    public func claimSessions(limit: Int, under lease: SessionLease) async throws -> [Session] {
+        try await write(Self.claiming(limit, lease)).sessions
+    }
+
+    /// Gives a session back without blocking; see the synchronous method.
+    public func releaseSession(_ sessionID: String, under lease: SessionLease) async throws {
+        _ = try await Self.found(write(.release(id: sessionID, under: lease)), sessionID)
+    }
+
+    /// Changes a session that is claimed under a lease, without blocking; see the synchronous method.
+    @discardableResult
+    public func updateSession(
+        _ sessionID: String,
+        _ updates: SessionUpdates,
+        under lease: SessionLease
+    ) async throws -> Session {
+        try await Self.found(write(Self.update(of: sessionID, updates, under: lease)), sessionID)
+    }
+
+    /// Marks the live sessions whose lease is over as disconnected, without blocking; see the synchronous method.
+    @discardableResult
+    public func recoverLeasedSessions() async throws -> [Session] {
+        try await Self.recovered(write(.recover(onlyLeased: true, at: Date.millisecondsNow)))
+    }
+}
+
+// What both kinds of a method share.
+extension SessionManager {
+    private static func opening(_ holder: String, _ duration: Duration) throws -> SessionWrite {
+        guard !holder.isEmpty else { throw InvalidLeaseError(reason: .noHolder) }
+        return .openLease(holder: holder, milliseconds: try milliseconds(duration))
+    }
+
+    private static func renewing(_ lease: SessionLease, _ duration: Duration) throws -> SessionWrite {
+        .renewLease(lease, milliseconds: try milliseconds(duration))
+    }
+
+    private static func milliseconds(_ duration: Duration) throws -> Int64 {
+        guard (.milliseconds(1) ... .seconds(366 * 86_400)).contains(duration) else {
+            throw InvalidLeaseError(reason: .duration)
+        }
+        return duration.components.seconds * 1000 + duration.components.attoseconds / 1_000_000_000_000_000
+    }
+
+    private static func claiming(_ limit: Int, _ lease: SessionLease) throws -> SessionWrite {
+        guard limit > 0 else {
+            throw DatabaseError(resultCode: .misuse, message: "the limit is \(limit): ask for at least one session")
+        }
+        return .claimUnserved(limit: limit, under: lease)
+    }
+}

@@ -1,0 +1,469 @@
+import Foundation
+import Testing
+
+@testable import WhatsAppSessions
+
+/// Who serves a session.
+@Suite(.eachEngine) struct LeaseTests {
+    let manager = try! Engine.current.open()
+
+    /// Ends every lease by its time, or those of one holder.
+    private func endLeases(of holder: String = "%") throws {
+        try manager.execute("UPDATE leases SET ends_at = 0 WHERE holder LIKE '\(holder)'")
+    }
+
+    private func open(_ holder: String) throws -> SessionLease {
+        try manager.openLease(holder: holder, lasting: .seconds(60))
+    }
+
+    private func changes(after cursor: ChangeCursor) throws -> [String] {
+        try manager.getChanges(after: cursor).map { "\($0.kind) \($0.sessionID) \($0.fields)" }
+    }
+
+    // MARK: A lease
+
+    @Test func `no two leases have the same number, also when one is over and its row gone`() throws {
+        var numbers: Set<Int64> = []
+        for round in 0..<20 {
+            numbers.insert(try open("eu-1").number)
+            if round % 3 == 0 { try endLeases() }
+            if round % 5 == 0 { try manager.execute("DELETE FROM leases") }
+        }
+        #expect(numbers.count == 20)
+    }
+
+    @Test func `a lease lasts so long from its last renewal, by the database's clock`() throws {
+        let lease = try manager.openLease(holder: "eu-1", lasting: .milliseconds(60_000))
+        func left() throws -> Int64 {
+            try Int64(manager.query("SELECT ends_at FROM leases WHERE number = \(lease.number)")!)!
+                - Date.millisecondsNow
+        }
+        #expect(try (50_000...60_000).contains(left()))
+        try manager.renewLease(lease, lasting: .seconds(1800))
+        #expect(try (1_790_000...1_800_000).contains(left()))
+        // Also a shorter one.
+        try manager.renewLease(lease, lasting: .seconds(90))
+        #expect(try (80_000...90_000).contains(left()))
+    }
+
+    @Test func `a lease that is over or closed never comes back`() throws {
+        try manager.createSession("support")
+        for end in ["time", "close"] {
+            let lease = try open("eu-1")
+            try manager.claimSession("support", under: lease)
+            if end == "time" { try endLeases() } else { try manager.closeLease(lease) }
+            let cursor = try manager.snapshot().cursor
+            let error = #expect(throws: LeaseLostError.self) {
+                try manager.renewLease(lease, lasting: .seconds(60))
+            }
+            #expect(error == LeaseLostError(lease: lease))
+            #expect(error?.description == "The lease \(lease.number) of eu-1 is over")
+            #expect(error?.localizedDescription == error?.description)
+            #expect(throws: LeaseLostError(lease: lease)) { try manager.claimSession("support", under: lease) }
+            #expect(throws: LeaseLostError(lease: lease)) { try manager.claimSessions(limit: 10, under: lease) }
+            #expect(throws: LeaseLostError(lease: lease)) { try manager.releaseSession("support", under: lease) }
+            #expect(throws: LeaseLostError(lease: lease, sessionID: "support")) {
+                try manager.updateSession("support", SessionUpdates(status: .connected), under: lease)
+            }
+            #expect(try changes(after: cursor) == [])
+            try manager.closeLease(lease)
+        }
+    }
+
+    @Test func `a process goes on under a lease that another one opened, if it knows the holder too`() throws {
+        try manager.createSession("support")
+        let opened = try open("eu-1")
+        let lease = try JSONDecoder().decode(SessionLease.self, from: JSONEncoder().encode(opened))
+        #expect(lease == opened)
+        try manager.renewLease(lease, lasting: .seconds(60))
+        #expect(try manager.claimSession("support", under: lease).holder == "eu-1")
+        let stranger = SessionLease(holder: "eu-2", number: lease.number)
+        #expect(throws: LeaseLostError.self) { try manager.renewLease(stranger, lasting: .seconds(60)) }
+        #expect(throws: LeaseLostError.self) { try manager.claimSession("support", under: stranger) }
+        #expect(throws: LeaseLostError.self) {
+            try manager.updateSession("support", SessionUpdates(name: .set("Ana")), under: stranger)
+        }
+        // Nor does it end it.
+        try manager.closeLease(stranger)
+        try manager.renewLease(lease, lasting: .seconds(60))
+    }
+
+    @Test func `a lease needs a holder, and lasts from a millisecond to 366 days`() throws {
+        let error = #expect(throws: InvalidLeaseError.self) {
+            try manager.openLease(holder: "", lasting: .seconds(1))
+        }
+        #expect(error == InvalidLeaseError(reason: .noHolder))
+        #expect(
+            error?.description
+                == "The lease cannot be had: a lease has a holder: name the process that serves under it"
+        )
+        #expect(error?.localizedDescription == error?.description)
+        let lease = try open("eu-1")
+        let durations: [Duration] = [
+            .zero, .seconds(-1), .microseconds(999), .seconds(366 * 86_400) + .nanoseconds(1), .seconds(Int64.max),
+        ]
+        for duration in durations {
+            #expect(throws: InvalidLeaseError(reason: .duration)) {
+                try manager.openLease(holder: "eu-1", lasting: duration)
+            }
+            #expect(throws: InvalidLeaseError(reason: .duration)) {
+                try manager.renewLease(lease, lasting: duration)
+            }
+        }
+        #expect(try manager.query("SELECT count(*) FROM leases") == "1")
+        try manager.renewLease(lease, lasting: .milliseconds(1))
+        _ = try manager.openLease(holder: "eu-1", lasting: .seconds(366 * 86_400))
+    }
+
+    @Test func `opening a lease drops those that are over, and no other`() throws {
+        let ended = try open("eu-1")
+        try endLeases()
+        let (second, third) = (try open("eu-2"), try open("eu-3"))
+        let numbers = try manager.query("SELECT group_concat(number) FROM (SELECT number FROM leases ORDER BY number)")
+        #expect(numbers == "\(second.number),\(third.number)")
+        #expect(second.number > ended.number)
+    }
+
+    // MARK: A claim
+
+    @Test func `a claimed session says who serves it, everywhere it is read`() throws {
+        try manager.createSession("support")
+        let created = try #require(try manager.getSession("support"))
+        #expect(created.holder == nil)
+        let lease = try open("eu-1 ☕\0")
+        let claimed = try manager.claimSession("support", under: lease)
+        #expect(claimed == created.served(by: "eu-1 ☕\0"))
+        #expect(try manager.getSession("support") == claimed)
+        #expect(try manager.getAllSessions() == [claimed])
+        #expect(try manager.getSessions(status: .initializing) == [claimed])
+        #expect(try manager.snapshot().sessions == [claimed])
+        #expect(try manager.updateSession("support", SessionUpdates(name: .set("Ana"))).holder == "eu-1 ☕\0")
+        try endLeases()
+        #expect(try manager.getSession("support")?.holder == nil)
+        #expect(try manager.getAllSessions().map(\.holder) == [nil])
+        #expect(try manager.updateSession("support", SessionUpdates(name: .set("Zoë"))).holder == nil)
+    }
+
+    @Test func `a session is served under one lease at a time`() throws {
+        try manager.createSession("support")
+        let (first, second) = (try open("eu-1"), try open("eu-2"))
+        try manager.claimSession("support", under: first)
+        let cursor = try manager.snapshot().cursor
+        let error = #expect(throws: SessionTakenError.self) { try manager.claimSession("support", under: second) }
+        #expect(error == SessionTakenError(sessionID: "support", holder: "eu-1"))
+        #expect(error?.description == "Session support is served by eu-1")
+        #expect(error?.localizedDescription == error?.description)
+        #expect(error?.recoverySuggestion?.isEmpty == false)
+        // A second lease of the same holder is another one.
+        let twin = try open("eu-1")
+        #expect(throws: SessionTakenError.self) { try manager.claimSession("support", under: twin) }
+        #expect(try manager.claimSessions(limit: 10, under: second) == [])
+        // And once more under its own.
+        #expect(try manager.claimSession("support", under: first).holder == "eu-1")
+        #expect(try changes(after: cursor) == [])
+        #expect(throws: SessionNotFoundError.self) { try manager.claimSession("Support", under: first) }
+    }
+
+    @Test func `a session can be claimed once the lease on it is over, closed or released`() throws {
+        try manager.createSession("support")
+        for end in ["time", "close", "release"] {
+            let (first, second) = (try open("eu-1"), try open("eu-2"))
+            try manager.claimSession("support", under: first)
+            switch end {
+            case "time": try endLeases(of: "eu-1")
+            case "close": try manager.closeLease(first)
+            default: try manager.releaseSession("support", under: first)
+            }
+            #expect(try manager.getSession("support")?.holder == nil, "\(end)")
+            #expect(try manager.claimSession("support", under: second).holder == "eu-2", "\(end)")
+            try manager.releaseSession("support", under: second)
+        }
+    }
+
+    @Test func `claiming many takes those that nobody serves, in order of creation`() throws {
+        for id in ["e", "d", "c", "b", "a"] { try manager.createSession(id) }
+        try manager.updateSession("c", SessionUpdates(status: .disconnected))
+        let (first, second) = (try open("eu-1"), try open("eu-2"))
+        try manager.claimSession("d", under: first)
+        let claimed = try manager.claimSessions(limit: 2, under: second)
+        #expect(claimed.map(\.id) == ["e", "c"])
+        #expect(claimed.allSatisfy { $0.holder == "eu-2" })
+        #expect(try manager.getSession("c") == claimed[1])
+        #expect(try manager.claimSessions(limit: .max, under: first).map(\.id) == ["b", "a"])
+        #expect(try manager.claimSessions(limit: 1, under: second) == [])
+        try endLeases(of: "eu-1")
+        #expect(try manager.claimSessions(limit: 10, under: second).map(\.id) == ["d", "b", "a"])
+        for limit in [0, -1, .min] {
+            let error = #expect(throws: DatabaseError.self) { try manager.claimSessions(limit: limit, under: second) }
+            #expect(error?.resultCode == .misuse)
+        }
+    }
+
+    @Test func `claiming many leaves damaged sessions alone, and no other`() throws {
+        for id in ["a", "b", "c", "d"] { try manager.createSession(id) }
+        try manager.execute("UPDATE sessions SET name = CAST(x'ff' AS TEXT) WHERE id IN ('b', 'd')")
+        let lease = try open("eu-1")
+        #expect(try manager.claimSessions(limit: 3, under: lease).map(\.id) == ["a", "c"])
+        #expect(try manager.claimSessions(limit: 3, under: lease) == [])
+        #expect(try manager.query("SELECT group_concat(id) FROM sessions WHERE lease IS NULL") == "b,d")
+        let error = #expect(throws: DatabaseError.self) { try manager.claimSession("b", under: lease) }
+        #expect(error?.resultCode == .corrupt)
+        #expect(try manager.query("SELECT count(*) FROM sessions WHERE lease IS NULL") == "2")
+    }
+
+    @Test func `a release gives back only what is claimed under that lease`() throws {
+        try manager.createSession("support")
+        let (first, second) = (try open("eu-1"), try open("eu-2"))
+        try manager.claimSession("support", under: first)
+        let error = #expect(throws: LeaseLostError.self) { try manager.releaseSession("support", under: second) }
+        #expect(error == LeaseLostError(lease: second, sessionID: "support"))
+        #expect(error?.description == "Session support is not served under the lease \(second.number) of eu-2")
+        #expect(throws: SessionNotFoundError.self) { try manager.releaseSession("Support", under: first) }
+        #expect(try manager.getSession("support")?.holder == "eu-1")
+        try manager.releaseSession("support", under: first)
+        #expect(try manager.getSession("support")?.holder == nil)
+        #expect(throws: LeaseLostError.self) { try manager.releaseSession("support", under: first) }
+    }
+
+    // MARK: An update
+
+    @Test func `an update under a lease is made while the session is claimed under it, and refused otherwise`() throws {
+        try manager.createSession("support")
+        let (first, second) = (try open("eu-1"), try open("eu-2"))
+        let updates = SessionUpdates(status: .connected)
+        #expect(throws: LeaseLostError(lease: first, sessionID: "support")) {
+            try manager.updateSession("support", updates, under: first)
+        }
+        try manager.claimSession("support", under: first)
+        let connected = try manager.updateSession("support", updates, under: first)
+        #expect(connected.status == .connected && connected.holder == "eu-1")
+        #expect(try manager.getSession("support") == connected)
+        for late in [second, SessionLease(holder: "eu-1", number: first.number - 1)] {
+            #expect(throws: LeaseLostError(lease: late, sessionID: "support")) {
+                try manager.updateSession("support", SessionUpdates(status: .disconnected), under: late)
+            }
+        }
+        #expect(try manager.getSession("support") == connected)
+        #expect(throws: SessionNotFoundError.self) { try manager.updateSession("Support", updates, under: first) }
+        #expect(throws: InvalidSessionUpdateError.self) {
+            try manager.updateSession("support", SessionUpdates(status: .qrWaiting), under: first)
+        }
+        // An operator needs no lease.
+        #expect(try manager.updateSession("support", SessionUpdates(status: .disconnected)).holder == "eu-1")
+    }
+
+    // MARK: Recovery
+
+    @Test func `a recovery spares the sessions of living leases`() throws {
+        for id in ["living", "ended", "closed", "never"] {
+            try manager.createSession(id)
+            try manager.updateSession(id, SessionUpdates(status: .qrWaiting, qrCode: .set("2@code")))
+        }
+        try manager.createSession("reconnecting")
+        let lost = SessionUpdates(disconnectReason: .set(DisconnectReason(code: 408, text: "Connection was lost")))
+        try manager.updateSession("reconnecting", lost)
+        let (living, ended, closed) = (try open("eu-1"), try open("eu-2"), try open("eu-3"))
+        try manager.claimSession("living", under: living)
+        try manager.claimSession("ended", under: ended)
+        try manager.claimSession("reconnecting", under: ended)
+        try manager.claimSession("closed", under: closed)
+        let before = try manager.getAllSessions()
+        try endLeases(of: "eu-2")
+        try manager.closeLease(closed)
+
+        let cursor = try manager.snapshot().cursor
+        let lostSessions = try manager.recoverLeasedSessions()
+        #expect(lostSessions == [before[1], before[2], before[4]].map { $0.served(by: nil) })
+        #expect(
+            try changes(after: cursor) == [
+                "updated ended [status, qrCode, disconnectReason, holder]",
+                "updated closed [status, qrCode, disconnectReason, holder]",
+                "updated reconnecting [status, disconnectReason, holder]",
+            ]
+        )
+        for id in ["ended", "closed", "reconnecting"] {
+            let session = try #require(try manager.getSession(id))
+            #expect(session.status == .disconnected && session.qrCode == nil && session.holder == nil)
+            #expect(session.disconnectReason == DisconnectReason(text: "worker gone"))
+        }
+        #expect(try manager.getSession("living") == before[0])
+        #expect(try manager.getSession("never") == before[3])
+        #expect(try manager.recoverLeasedSessions() == [])
+
+        #expect(try manager.recoverSessions() == [before[3]])
+        #expect(try manager.getSession("never")?.disconnectReason == DisconnectReason(text: "the gateway stopped"))
+        #expect(try manager.getSession("living") == before[0])
+        #expect(try manager.recoverSessions() == [])
+    }
+
+    @Test func `who was recovered cannot be updated under the old lease`() throws {
+        try manager.createSession("support")
+        let lease = try open("eu-1")
+        try manager.claimSession("support", under: lease)
+        try manager.closeLease(lease)
+        try manager.recoverSessions()
+        let recovered = try manager.getSession("support")
+        #expect(throws: LeaseLostError.self) {
+            try manager.updateSession("support", SessionUpdates(status: .connected), under: lease)
+        }
+        #expect(try manager.getSession("support") == recovered)
+    }
+
+    @Test func `a session that was stopped stays as it is when its worker is gone`() throws {
+        try manager.createSession("support")
+        let lease = try open("eu-1")
+        try manager.claimSession("support", under: lease)
+        let stopped = SessionUpdates(status: .disconnected, disconnectReason: .set(DisconnectReason(text: "by hand")))
+        try manager.updateSession("support", stopped)
+        try manager.closeLease(lease)
+        let cursor = try manager.snapshot().cursor
+        #expect(try manager.recoverLeasedSessions() == [])
+        #expect(try manager.recoverSessions() == [])
+        #expect(try changes(after: cursor) == [])
+        #expect(try manager.getSession("support")?.disconnectReason?.text == "by hand")
+    }
+
+    @Test func `a damaged session whose lease is over is named, and the others are recovered`() throws {
+        for id in ["a", "b", "c"] { try manager.createSession(id) }
+        let lease = try open("eu-1")
+        #expect(try manager.claimSessions(limit: 3, under: lease).count == 3)
+        try manager.execute("UPDATE sessions SET name = CAST(x'ff' AS TEXT) WHERE id = 'b'")
+        try manager.closeLease(lease)
+        let error = #expect(throws: DatabaseError.self) { try manager.recoverLeasedSessions() }
+        #expect(error?.message.contains("malformed name in the row with the id b") == true)
+        #expect(try manager.getSessions(status: .disconnected).map(\.id) == ["a", "c"])
+    }
+
+    // MARK: What others see
+
+    @Test func `a claim and a release are changes, a renewal and the end of a lease are none`() throws {
+        try manager.createSession("support")
+        let cursor = try manager.snapshot().cursor
+        let lease = try open("eu-1")
+        try manager.claimSession("support", under: lease)
+        try manager.renewLease(lease, lasting: .seconds(90))
+        try manager.releaseSession("support", under: lease)
+        _ = try manager.claimSessions(limit: 1, under: lease)
+        try manager.closeLease(lease)
+        let change = "updated support [holder]"
+        #expect(try changes(after: cursor) == [change, change, change])
+        let statuses = try manager.getChanges(after: cursor).map { [$0.previousStatus, $0.status] }
+        #expect(statuses == Array(repeating: [.initializing, .initializing], count: 3))
+        #expect(try manager.query("SELECT fields FROM session_history ORDER BY number DESC LIMIT 1") == "holder")
+    }
+
+    @Test func `a change of the status and the holder at once is one change`() throws {
+        try manager.createSession("support")
+        let cursor = try manager.snapshot().cursor
+        try manager.execute("UPDATE sessions SET lease = 1, status = 'disconnected'")
+        #expect(try changes(after: cursor) == ["updated support [status, holder]"])
+    }
+
+    @Test func `the overview names the holder of a living lease`() throws {
+        try manager.createSession("support")
+        let holder = "SELECT coalesce(holder, 'nobody') FROM session_overview"
+        #expect(try manager.query(holder) == "nobody")
+        try manager.claimSession("support", under: open("eu-1"))
+        #expect(try manager.query(holder) == "eu-1")
+        try endLeases()
+        #expect(try manager.query(holder) == "nobody")
+    }
+
+    @Test func `the shell is refused a lease without a holder, and another number or holder for one`() throws {
+        let lease = try open("eu-1")
+        for (sql, rule) in [
+            ("INSERT INTO leases (holder, ends_at) VALUES ('', 0)", "lease_without_holder: "),
+            ("UPDATE leases SET number = number + 1", "lease_changed: "),
+            ("UPDATE leases SET rowid = rowid + 1", "lease_changed: "),
+            ("UPDATE leases SET holder = 'eu-2'", "lease_changed: "),
+        ] {
+            let error = #expect(throws: DatabaseError.self, "\(sql)") { try manager.execute(sql) }
+            #expect(error?.message.contains(rule) == true, "\(sql)")
+        }
+        try manager.renewLease(lease, lasting: .seconds(60))
+    }
+
+    @Test func `a holder in Latin-1 costs its own sessions only, until its lease is over`() throws {
+        for id in ["a", "b"] { try manager.createSession(id) }
+        try manager.execute(
+            """
+            INSERT INTO leases (number, holder, ends_at) VALUES (7, CAST(x'43616665E9' AS TEXT), 9e15);
+            UPDATE sessions SET lease = 7 WHERE id = 'a'
+            """
+        )
+        let snapshot = try manager.snapshot()
+        #expect(snapshot.sessions.map(\.id) == ["b"])
+        #expect(snapshot.damages.map(\.description) == ["malformed holder in the row with the id a"])
+        #expect(throws: DatabaseError.self) { try manager.getSession("a") }
+        try endLeases()
+        #expect(try manager.getSession("a")?.holder == nil)
+        #expect(try manager.recoverSessions().map(\.id) == ["a", "b"])
+    }
+
+    // MARK: async
+
+    @Test func `without blocking each method does the same`() async throws {
+        for id in ["a", "b"] { try await manager.createSession(id) }
+        let lease = try await manager.openLease(holder: "eu-1", lasting: .seconds(60))
+        let other = try await manager.openLease(holder: "eu-2", lasting: .seconds(60))
+        try await manager.renewLease(lease, lasting: .seconds(90))
+        #expect(try await manager.claimSession("a", under: lease).holder == "eu-1")
+        await #expect(throws: SessionTakenError(sessionID: "a", holder: "eu-1")) {
+            try await manager.claimSession("a", under: other)
+        }
+        #expect(try await manager.claimSessions(limit: 5, under: other).map(\.id) == ["b"])
+        let updates = SessionUpdates(status: .connected)
+        #expect(try await manager.updateSession("a", updates, under: lease).status == .connected)
+        await #expect(throws: LeaseLostError(lease: other, sessionID: "a")) {
+            try await manager.updateSession("a", updates, under: other)
+        }
+        try await manager.releaseSession("b", under: other)
+        #expect(try await manager.getSession("b")?.holder == nil)
+        try await manager.closeLease(lease)
+        await #expect(throws: LeaseLostError(lease: lease)) {
+            try await manager.renewLease(lease, lasting: .seconds(60))
+        }
+        await #expect(throws: InvalidLeaseError(reason: .noHolder)) {
+            try await manager.openLease(holder: "", lasting: .seconds(60))
+        }
+        #expect(try await manager.recoverLeasedSessions().map(\.id) == ["a"])
+    }
+}
+
+/// Numbers of leases in more than one database.
+@Suite struct LeaseNumberTests {
+    @Test func `a number is not given again after a restore of an older copy`() throws {
+        let folder = TemporaryFolder()
+        let copy = folder.path + "/copy.sqlite"
+        var numbers: Set<Int64> = []
+        do {
+            let manager = try SessionManager(storage: .file(path: folder.file))
+            numbers.insert(try manager.openLease(holder: "eu-1", lasting: .seconds(60)).number)
+            try manager.backUp(to: copy)
+            for _ in 0..<3 { numbers.insert(try manager.openLease(holder: "eu-1", lasting: .seconds(60)).number) }
+        }
+        let restored = try SessionManager(storage: .file(path: copy))
+        // Leases that were given at the same millisecond as another are numbered on from there.
+        Thread.sleep(forTimeInterval: 0.01)
+        for _ in 0..<3 { numbers.insert(try restored.openLease(holder: "eu-1", lasting: .seconds(60)).number) }
+        #expect(numbers.count == 7)
+    }
+
+    @Test func `a lease lives on when the file is closed and opened again`() throws {
+        let folder = TemporaryFolder()
+        let lease: SessionLease
+        do {
+            let manager = try SessionManager(storage: .file(path: folder.file))
+            try manager.createSession("support")
+            try manager.updateSession("support", SessionUpdates(status: .connected))
+            lease = try manager.openLease(holder: "eu-1", lasting: .seconds(60))
+            try manager.claimSession("support", under: lease)
+            try manager.close()
+        }
+        let manager = try SessionManager(storage: .file(path: folder.file))
+        #expect(try manager.recoverSessions() == [])
+        #expect(try manager.getSession("support")?.holder == "eu-1")
+        try manager.renewLease(lease, lasting: .seconds(60))
+        try manager.updateSession("support", SessionUpdates(name: .set("Ana")), under: lease)
+    }
+}
