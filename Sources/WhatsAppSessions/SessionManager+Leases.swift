@@ -14,6 +14,11 @@ extension SessionManager {
         try write(Self.opening(holder, duration)).lease!
     }
 
+    /// Returns the newest living lease of a holder, or `nil`.
+    public func getLease(holder: String) throws -> SessionLease? {
+        try store.read(.lease(holder: holder)).lease
+    }
+
     /// Moves the end of a lease: it lasts so long from now.
     ///
     /// - Throws: ``LeaseLostError`` when it is over; it never comes back. ``InvalidLeaseError`` when the duration is not between a
@@ -86,6 +91,11 @@ extension SessionManager {
     /// Opens a lease without blocking; see the synchronous method.
     public func openLease(holder: String, lasting duration: Duration) async throws -> SessionLease {
         try await write(Self.opening(holder, duration)).lease!
+    }
+
+    /// Returns the newest living lease of a holder without blocking, or `nil`.
+    public func getLease(holder: String) async throws -> SessionLease? {
+        try await store.read(.lease(holder: holder)).lease
     }
 
     /// Moves the end of a lease without blocking; see the synchronous method.

@@ -185,13 +185,21 @@ extension SessionManager {
         _ updates: SessionUpdates,
         under lease: SessionLease? = nil
     ) throws -> SessionWrite {
-        let connectedAt = try updates.connectedAt.newValue.map { date in
+        func milliseconds(_ date: Date?) throws -> Int64? {
+            guard let date else { return nil }
             guard let milliseconds = date.milliseconds else {
                 throw InvalidSessionUpdateError(sessionID: sessionID, reason: .dateOutOfRange)
             }
             return milliseconds
         }
-        return .update(id: sessionID, updates, connectedAt: connectedAt, under: lease, at: Date.millisecondsNow)
+        return .update(
+            id: sessionID,
+            updates,
+            connectedAt: try milliseconds(updates.connectedAt.newValue),
+            qrCodeReceivedAt: try milliseconds(updates.qrCodeReceivedAt),
+            under: lease,
+            at: Date.millisecondsNow
+        )
     }
 
     static func found(_ written: Written, _ sessionID: String) throws -> Session {

@@ -14,14 +14,15 @@ import WhatsAppSessions
         qrCode: "2@code",
         statusChangedAt: Date(timeIntervalSince1970: 3.5),
         qrCodeReceivedAt: Date(timeIntervalSince1970: 4.5),
-        disconnectReason: DisconnectReason(code: 401, text: "logged out")
+        disconnectReason: DisconnectReason(code: 401, text: "logged out"),
+        holder: "eu-1"
     )
 
     @Test func `a session encodes with the names of the TypeScript fields`() throws {
         #expect(
             try json(full) == """
-                {"connectedAt":2500,"createdAt":1500,"disconnectReason":{"code":401,"text":"logged out"},"id":"support",\
-                "name":"Ana ☕","phoneNumber":"447700900123","qrCode":"2@code","qrCodeReceivedAt":4500,\
+                {"connectedAt":2500,"createdAt":1500,"disconnectReason":{"code":401,"text":"logged out"},"holder":"eu-1",\
+                "id":"support","name":"Ana ☕","phoneNumber":"447700900123","qrCode":"2@code","qrCodeReceivedAt":4500,\
                 "status":"qr_waiting","statusChangedAt":3500}
                 """
         )
@@ -86,7 +87,8 @@ import WhatsAppSessions
     @Test(arguments: [
         #"{"status": null}"#, #"{"status": "online"}"#, #"{"status": "qrWaiting"}"#, #"{"status": 1}"#,
         #"{"name": 1}"#, #"{"phoneNumber": 447700900123}"#, #"{"connectedAt": "yesterday"}"#,
-        #"{"qrCode": ["2@code"]}"#, #"{"disconnectReason": {"code": 401}}"#, #"{"disconnectReason": "401"}"#,
+        #"{"qrCode": ["2@code"]}"#, #"{"qrCodeReceivedAt": "now"}"#, #"{"disconnectReason": {"code": 401}}"#,
+        #"{"disconnectReason": "401"}"#,
         "[]", "null",
     ])
     func `a patch that makes no sense is a decoding error`(patch: String) {
@@ -100,11 +102,13 @@ import WhatsAppSessions
             SessionUpdates(phoneNumber: .set(""), name: .clear, connectedAt: .set(Date(timeIntervalSince1970: 1.5))),
             SessionUpdates(connectedAt: .clear, qrCode: .clear),
             SessionUpdates(disconnectReason: .set(DisconnectReason(code: 401, text: "logged out"))),
+            SessionUpdates(qrCode: .set("2@code"), qrCodeReceivedAt: Date(timeIntervalSince1970: 1.5)),
         ]
         let patches = [
             "{}", #"{"name":"Ana","phoneNumber":null,"qrCode":"2@code","status":"qr_waiting"}"#,
             #"{"connectedAt":1500,"name":null,"phoneNumber":""}"#, #"{"connectedAt":null,"qrCode":null}"#,
             #"{"disconnectReason":{"code":401,"text":"logged out"}}"#,
+            #"{"qrCode":"2@code","qrCodeReceivedAt":1500}"#,
         ]
         for (updates, patch) in zip(updates, patches) {
             #expect(try json(updates) == patch)

@@ -124,6 +124,20 @@ import Testing
         #expect(second.number > ended.number)
     }
 
+    @Test func `the newest living lease of a holder is found`() throws {
+        #expect(try manager.getLease(holder: "eu-1") == nil)
+        let first = try open("eu-1")
+        _ = try open("eu-2")
+        #expect(try manager.getLease(holder: "eu-1") == first)
+        let second = try open("eu-1")
+        #expect(try manager.getLease(holder: "eu-1") == second)
+        try manager.closeLease(second)
+        #expect(try manager.getLease(holder: "eu-1") == first)
+        try endLeases()
+        #expect(try manager.getLease(holder: "eu-1") == nil)
+        #expect(try manager.getLease(holder: "") == nil)
+    }
+
     // MARK: A claim
 
     @Test func `a claimed session says who serves it, everywhere it is read`() throws {
@@ -407,6 +421,7 @@ import Testing
         let lease = try await manager.openLease(holder: "eu-1", lasting: .seconds(60))
         let other = try await manager.openLease(holder: "eu-2", lasting: .seconds(60))
         try await manager.renewLease(lease, lasting: .seconds(90))
+        #expect(try await manager.getLease(holder: "eu-1") == lease)
         #expect(try await manager.claimSession("a", under: lease).holder == "eu-1")
         await #expect(throws: SessionTakenError(sessionID: "a", holder: "eu-1")) {
             try await manager.claimSession("a", under: other)

@@ -34,8 +34,16 @@ import Testing
             #expect(!printed.contains("Ana"))
             #expect(printed.contains("set"))
         }
-        #expect("\(updates)".hasSuffix("name: set, connectedAt: unchanged, qrCode: set, disconnectReason: unchanged)"))
-        #expect("\(SessionUpdates(qrCode: .clear))".hasSuffix("qrCode: clear, disconnectReason: unchanged)"))
+        #expect(
+            "\(updates)".hasSuffix(
+                "name: set, connectedAt: unchanged, qrCode: set, qrCodeReceivedAt: nil, disconnectReason: unchanged)"
+            )
+        )
+        #expect(
+            "\(SessionUpdates(qrCode: .clear))".hasSuffix(
+                "qrCode: clear, qrCodeReceivedAt: nil, disconnectReason: unchanged)"
+            )
+        )
     }
 
     @Test func `a refused update does not print the QR code it brought`() throws {

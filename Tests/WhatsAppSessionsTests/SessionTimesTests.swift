@@ -9,17 +9,48 @@ import Testing
 
     /// Has the table update a session at a moment of the test's choice.
     private func update(_ updates: SessionUpdates, at now: Int64) throws -> Session {
-        try #require(
-            manager.withConnection {
-                try SQLiteSessions($0).make(.update(id: "support", updates, connectedAt: nil, under: nil, at: now))
-                    .session
-            }
+        let write = SessionWrite.update(
+            id: "support",
+            updates,
+            connectedAt: nil,
+            qrCodeReceivedAt: updates.qrCodeReceivedAt?.milliseconds,
+            under: nil,
+            at: now
         )
+        return try #require(manager.withConnection { try SQLiteSessions($0).make(write).session })
     }
 
     private func time(_ milliseconds: Int64) -> Date { Date(milliseconds: milliseconds) }
 
     // MARK: Times
+
+    @Test func `a code that comes late counts from when WhatsApp sent it, and never from the future`() throws {
+        try manager.createSession("support")
+        func receive(_ code: String, sentAt: Int64?, at now: Int64) throws -> Session {
+            let updates = SessionUpdates(
+                status: .qrWaiting,
+                qrCode: .set(code),
+                qrCodeReceivedAt: sentAt.map(time)
+            )
+            return try update(updates, at: now)
+        }
+        let late = try receive("2@one", sentAt: 10_000, at: 60_000)
+        #expect(late.qrCodeReceivedAt == time(10_000) && late.qrCodeExpiresAt == time(70_000))
+        // The same code is not timed again, and neither is anything else of the session.
+        #expect(try receive("2@one", sentAt: 20_000, at: 61_000).qrCodeReceivedAt == time(10_000))
+        #expect(late.statusChangedAt == time(60_000))
+        #expect(try receive("2@two", sentAt: 90_000, at: 62_000).qrCodeReceivedAt == time(62_000))
+        #expect(try receive("2@three", sentAt: nil, at: 63_000).qrCodeReceivedAt == time(63_000))
+        #expect(try receive("2@four", sentAt: 63_000, at: 64_000).qrCodeReceivedAt == time(63_001))
+        #expect(try manager.getSession("support")?.qrCodeReceivedAt == time(63_001))
+        let error = #expect(throws: InvalidSessionUpdateError.self) {
+            try manager.updateSession(
+                "support",
+                SessionUpdates(qrCode: .set("2@five"), qrCodeReceivedAt: Date(timeIntervalSince1970: .infinity))
+            )
+        }
+        #expect(error?.reason == .dateOutOfRange)
+    }
 
     @Test func `a change of status is timed, and nothing else moves its time`() throws {
         let created = try manager.createSession("support")

@@ -67,7 +67,7 @@ public struct InvalidSessionUpdateError: Error, Hashable, Sendable, CustomString
         /// A date that is not finite, or more than 292 million years from 1970: 64 bits hold no more milliseconds.
         public static let dateOutOfRange = Reason(
             code: "date_out_of_range",
-            description: "connectedAt is not finite or too far from 1970 for milliseconds in 64 bits: set another date"
+            description: "the date is not finite or too far from 1970 for milliseconds in 64 bits: set another one"
         )
 
         public static func == (a: Self, b: Self) -> Bool { a.code == b.code }

@@ -23,6 +23,9 @@ public struct SessionUpdates: Hashable, Sendable {
     public var connectedAt: FieldUpdate<Date>
     /// The QR code to scan; a credential. It is dropped when the status leaves `qr_waiting`.
     public var qrCode: FieldUpdate<String>
+    /// When WhatsApp sent ``qrCode``, rounded to whole milliseconds, for a code that comes late; `nil` for now, and so is a time in
+    /// the future. It counts for a new code only.
+    public var qrCodeReceivedAt: Date?
     /// Why the account went offline. It is cleared when the status becomes connected.
     public var disconnectReason: FieldUpdate<DisconnectReason>
 
@@ -33,6 +36,7 @@ public struct SessionUpdates: Hashable, Sendable {
         name: FieldUpdate<String> = .unchanged,
         connectedAt: FieldUpdate<Date> = .unchanged,
         qrCode: FieldUpdate<String> = .unchanged,
+        qrCodeReceivedAt: Date? = nil,
         disconnectReason: FieldUpdate<DisconnectReason> = .unchanged
     ) {
         self.status = status
@@ -40,13 +44,14 @@ public struct SessionUpdates: Hashable, Sendable {
         self.name = name
         self.connectedAt = connectedAt
         self.qrCode = qrCode
+        self.qrCodeReceivedAt = qrCodeReceivedAt
         self.disconnectReason = disconnectReason
     }
 }
 
 extension SessionUpdates: Codable {
     private enum CodingKeys: CodingKey {
-        case status, phoneNumber, name, connectedAt, qrCode, disconnectReason
+        case status, phoneNumber, name, connectedAt, qrCode, qrCodeReceivedAt, disconnectReason
     }
 
     /// Decodes a JSON merge patch; a date as the decoder's strategy has it.
@@ -80,6 +85,7 @@ extension SessionUpdates: Codable {
         name = try field(.name)
         connectedAt = try field(.connectedAt)
         qrCode = try field(.qrCode)
+        qrCodeReceivedAt = try (field(.qrCodeReceivedAt) as FieldUpdate<Date>).newValue
         disconnectReason = try field(.disconnectReason)
     }
 
@@ -100,6 +106,7 @@ extension SessionUpdates: Codable {
         try encode(name, .name)
         try encode(connectedAt, .connectedAt)
         try encode(qrCode, .qrCode)
+        try container.encodeIfPresent(qrCodeReceivedAt, forKey: .qrCodeReceivedAt)
         try encode(disconnectReason, .disconnectReason)
     }
 }

@@ -17,6 +17,7 @@ struct SQLiteSessions {
         case .sessionAndPlace(let id): Found(session: try session(id), place: try newestPlace())
         case .newestPlace: Found(place: try newestPlace())
         case .changes(let cursor, let limit): try changes(after: cursor, limit: limit)
+        case .lease(let holder): Found(lease: try lease(of: holder))
         }
     }
 
@@ -24,8 +25,8 @@ struct SQLiteSessions {
     func make(_ write: SessionWrite) throws -> Written {
         switch write {
         case .create(let id, let now): try create(id, at: now)
-        case .update(let id, let updates, let connectedAt, let lease, let now):
-            try update(id, updates, connectedAt: connectedAt, under: lease, at: now)
+        case .update(let id, let updates, let connectedAt, let qrCodeReceivedAt, let lease, let now):
+            try update(id, updates, connectedAt, qrCodeReceivedAt, under: lease, at: now)
         case .delete(let id): try delete(id)
         case .recover(let onlyLeased, let now): try recover(onlyLeased: onlyLeased, at: now)
         case .openLease(let holder, let milliseconds): try openLease(holder: holder, milliseconds)
@@ -167,7 +168,8 @@ extension SQLiteSessions {
     private func update(
         _ id: String,
         _ updates: SessionUpdates,
-        connectedAt: Int64?,
+        _ connectedAt: Int64?,
+        _ qrCodeReceivedAt: Int64?,
         under lease: SessionLease?,
         at now: Int64
     ) throws -> Written {
@@ -182,8 +184,8 @@ extension SQLiteSessions {
                 CASE
                     WHEN qr_code IS old_qr_code THEN old_qr_code_received_at
                     WHEN qr_code IS NULL THEN NULL
-                    WHEN old_qr_code_received_at BETWEEN :now AND :now + 999 THEN old_qr_code_received_at + 1
-                    ELSE :now
+                    WHEN old_qr_code_received_at BETWEEN received_at AND received_at + 999 THEN old_qr_code_received_at + 1
+                    ELSE received_at
                 END,
                 CASE
                     WHEN status <> 'qr_waiting' THEN NULL
@@ -215,6 +217,7 @@ extension SQLiteSessions {
                         WHEN :changes_disconnect_reason THEN :disconnect_text
                         WHEN coalesce(:status, status) <> 'connected' THEN disconnect_text
                     END AS disconnect_text,
+                    min(coalesce(:qr_code_received_at, :now), :now) AS received_at,
                     lease,
                     seq,
                     status AS old_status,
@@ -253,6 +256,7 @@ extension SQLiteSessions {
                 try $0.bind(connectedAt, to: ":connected_at")
                 try $0.bind(updates.qrCode.isChange, to: ":changes_qr_code")
                 try $0.bind(updates.qrCode.newValue, to: ":qr_code")
+                try $0.bind(qrCodeReceivedAt, to: ":qr_code_received_at")
                 try $0.bind(updates.disconnectReason.isChange, to: ":changes_disconnect_reason")
                 try $0.bind(updates.disconnectReason.newValue?.code.map(Int64.init), to: ":disconnect_code")
                 try $0.bind(updates.disconnectReason.newValue?.text, to: ":disconnect_text")
@@ -380,6 +384,12 @@ extension SQLiteSessions {
             try $0.bind(milliseconds, to: ":milliseconds")
         }
         return Written(lease: SessionLease(holder: holder, number: number))
+    }
+
+    private func lease(of holder: String) throws -> SessionLease? {
+        try connection.prepared(
+            "SELECT number FROM leases WHERE holder = :holder AND ends_at > \(Self.now) ORDER BY number DESC LIMIT 1"
+        ).first(holder) { SessionLease(holder: holder, number: try $0.integer(0)) }
     }
 
     private func renew(_ lease: SessionLease, _ milliseconds: Int64) throws -> Written {

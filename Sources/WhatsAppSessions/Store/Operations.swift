@@ -4,8 +4,16 @@ enum SessionWrite: Sendable {
     case create(id: String, at: Int64)
     /// - Parameters:
     ///   - connectedAt: The new `connectedAt` of the updates, in milliseconds.
+    ///   - qrCodeReceivedAt: And the `qrCodeReceivedAt`.
     ///   - lease: The lease that the session must have, if any.
-    case update(id: String, SessionUpdates, connectedAt: Int64?, under: SessionLease?, at: Int64)
+    case update(
+        id: String,
+        SessionUpdates,
+        connectedAt: Int64?,
+        qrCodeReceivedAt: Int64?,
+        under: SessionLease?,
+        at: Int64
+    )
     case delete(id: String)
     /// Disconnects every session that isn't disconnected and has no living lease; or, of these, those that have had one.
     case recover(onlyLeased: Bool, at: Int64)
@@ -50,13 +58,15 @@ enum SessionRead: Sendable {
     case sessionAndPlace(id: String)
     case newestPlace
     case changes(after: ChangeCursor, limit: Int)
+    /// The newest living lease of a holder.
+    case lease(holder: String)
 
     /// Whether it may take so long that short reads should not wait for it.
     var isLong: Bool {
         switch self {
         case .list, .counts, .snapshot: true
         case .changes(_, let limit): limit > 1000
-        case .sessionAndPlace, .newestPlace: false
+        case .sessionAndPlace, .newestPlace, .lease: false
         }
     }
 }
@@ -69,6 +79,7 @@ struct Found: Sendable {
     var damages: [SessionDamage] = []
     var counts: [Session.Status: Int] = [:]
     var changes: [SessionChange] = []
+    var lease: SessionLease?
     /// The newest place in the journal.
     var place: ChangeCursor?
 }
