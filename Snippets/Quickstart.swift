@@ -38,13 +38,13 @@ extension SessionUpdates {
             let (code, message) = (
                 data.lastDisconnect?.error.output.statusCode, data.lastDisconnect?.error.output.payload.message
             )
-            if code == 515 {
-                // A restart after the pairing, not a disconnection.
-                self.init(status: .initializing)
-            } else if let code, let text = message == "QR refs attempts ended" ? "QR codes used up" : ended[code] {
+            // With "WebSocket Error" a proxy or the network has answered, not WhatsApp.
+            if let code, message?.hasPrefix("WebSocket Error") != true,
+                let text = message == "QR refs attempts ended" ? "QR codes used up" : ended[code]
+            {
                 self.init(status: .disconnected, disconnectReason: .set(DisconnectReason(code: code, text: text)))
             } else {
-                // Lost: the host opens a new socket.
+                // Lost, or restarted after the pairing: the host opens a new socket.
                 let reason = DisconnectReason(code: code, text: message ?? "connection closed")
                 self.init(status: .initializing, disconnectReason: .set(reason))
             }
@@ -56,8 +56,8 @@ extension SessionUpdates {
                 self.init(status: .qrWaiting, qrCode: .set(code))
             } else if let me = data.me {
                 // "447700900123:7@s.whatsapp.net"; the name comes seconds after the connection.
-                let number = String(me.id.prefix(while: \.isNumber))
-                self.init(phoneNumber: .set(number), name: me.name.map { .set($0) } ?? .unchanged)
+                let number = me.id.hasSuffix("@s.whatsapp.net") ? String(me.id.prefix(while: \.isNumber)) : nil
+                self.init(phoneNumber: FieldUpdate(ifPresent: number), name: FieldUpdate(ifPresent: me.name))
             } else {
                 return nil
             }

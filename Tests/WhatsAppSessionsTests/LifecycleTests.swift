@@ -29,13 +29,14 @@ import WhatsAppSessions
         }
     }
 
-    /// Why the account last went offline, after this event of the recording: the connection is lost twice, and at last the
-    /// account is logged out on the phone. A restart after the pairing (515) is no disconnection.
+    /// Why the account last went offline, after this event of the recording: the connection is restarted after the pairing and lost
+    /// twice, and at last the account is logged out on the phone.
     private func reason(at seq: Int) -> DisconnectReason? {
         switch seq {
+        case 10...14: DisconnectReason(code: 515, text: "Stream Errored (restart required)")
         case 20...22: DisconnectReason(code: 408, text: "Connection was lost")
         case 23...26: DisconnectReason(code: 408, text: "WebSocket Error (getaddrinfo ENOTFOUND web.whatsapp.com)")
-        case 30...: DisconnectReason(code: 401, text: "Stream Errored (conflict)")
+        case 30...: DisconnectReason(code: 401, text: "logged out")
         default: nil
         }
     }
@@ -53,8 +54,9 @@ import WhatsAppSessions
             let code = output?.statusCode
             return SessionUpdates(
                 status: code == 401 ? .disconnected : .initializing,
-                disconnectReason: code == 515
-                    ? .unchanged : .set(DisconnectReason(code: code, text: output?.payload.message ?? ""))
+                disconnectReason: .set(
+                    DisconnectReason(code: code, text: code == 401 ? "logged out" : output?.payload.message ?? "")
+                )
             )
         }
         return data.me.map { me in
