@@ -57,7 +57,9 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "WhatsAppSessions", package: "whatsapp-sessions"),
-            ]
+            ],
+            // Read where they stand.
+            exclude: ["Events"]
         ),
     ],
     swiftLanguageModes: [.v6]

@@ -1,55 +1,78 @@
 // A worker for Baileys 7: npm install baileys && node baileys.mjs
-// GATEWAY and GATEWAY_TOKEN say which gateway. With several workers on one gateway, PREFIX chooses the sessions of this
-// one by the beginning of their ids, and WORKER names it. What links the accounts is kept in the folder `auth`: guard it.
+// GATEWAY and GATEWAY_TOKEN say which gateway, WORKER names this worker. With several workers on one gateway each has a name of its
+// own, and PREFIX may choose its sessions by the beginning of their ids. What links the accounts is kept in the folder `auth`: guard
+// it. Workers that share that folder take over each other's accounts.
+import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import makeWASocket, { useMultiFileAuthState } from "baileys";
-import { Gateway } from "./gateway.mjs";
+import { Gateway, lost } from "./gateway.mjs";
 
 const prefix = process.env.PREFIX ?? "";
 const gateway = new Gateway(process.env.WORKER ?? `baileys-${prefix || "1"}`);
-const accounts = new Map(); // { socket, last } of each session that this worker serves, by id
+const accounts = new Map(); // { socket, last, at, attempts } of each session that this worker serves, by id
 const folder = (id) => `auth/${encodeURIComponent(id)}`;
+const longestPause = Number(process.env.LONGEST_PAUSE ?? 60000);
 
-async function open(id) {
-  const account = { socket: null, last: null };
+// Serves a session from now on, if it is nobody else's. Accounts open one after the other, not all at once.
+async function serve(id, pause = 0) {
+  const account = { socket: null, last: null, attempts: 0 };
   accounts.set(id, account);
+  await sleep(pause);
+  if (accounts.get(id) !== account) return; // deleted meanwhile
+  if (await gateway.claim(id)) return open(id, account);
+  if (accounts.get(id) === account) accounts.delete(id);
+}
+
+async function open(id, account) {
   const { state, saveCreds } = await useMultiFileAuthState(folder(id));
-  if (accounts.get(id) !== account) return; // closed meanwhile
+  if (accounts.get(id) !== account) return;
   const socket = (account.socket = makeWASocket({ auth: state }));
+  const report = async (event, data, at) => {
+    const session = await gateway.report(id, event, data, at);
+    // Deleted, or another worker's: this one lets go of it, and keeps what links the account.
+    if ((session === null || session === lost) && accounts.get(id) === account) close(id);
+    return session;
+  };
   socket.ev.on("creds.update", (update) => {
     saveCreds();
     // Never the whole update: it can hold the account's private keys.
-    if (update.me) gateway.report(id, "creds.update", { me: update.me });
+    if (update.me) report("creds.update", { me: update.me });
   });
-  socket.ev.on("connection.update", async ({ connection, qr, isNewLogin, lastDisconnect }) => {
-    if (accounts.get(id) !== account) return; // a late event of a socket that was replaced
-    if (connection === "close") return closed(id, account, lastDisconnect?.error);
-    account.last = { connection, qr, isNewLogin };
-    account.at = Date.now();
-    if ((await gateway.report(id, "connection.update", account.last)) === null) close(id);
+  socket.ev.on("connection.update", (update) => {
+    if (accounts.get(id) !== account || account.socket !== socket) return; // a late event of a socket that was replaced
+    const { connection, qr, isNewLogin, lastDisconnect, reachoutTimeLock } = update;
+    if (connection === "close") return closed(id, account, lastDisconnect?.error, report);
+    if (connection === "open") account.attempts = 0;
+    const at = Date.now();
+    // What is reported again later is the state: Baileys sends updates without one after it.
+    if (connection || qr || isNewLogin) Object.assign(account, { last: { connection, qr, isNewLogin }, at });
+    report("connection.update", { connection, qr, isNewLogin, reachoutTimeLock }, at);
   });
 }
 
-async function closed(id, account, error) {
+async function closed(id, account, error, report) {
   account.socket = null;
   account.last = null;
   const output = error?.output && { statusCode: error.output.statusCode, payload: { message: error.message } };
-  const session = await gateway.report(id, "connection.update", {
+  const session = await report("connection.update", {
     connection: "close",
-    lastDisconnect: { error: error && { message: error.message, output } },
+    lastDisconnect: { error: error && { message: error.message, output, data: { expire: error.data?.expire } } },
   });
   if (accounts.get(id) !== account) return;
-  // The gateway knows which closes come back.
-  if (session?.status === "initializing") {
-    if (output?.statusCode !== 515) await sleep(2000 + Math.random() * 3000);
-    if (accounts.get(id) === account) await open(id);
+  // The gateway knows which closes come back. If it didn't take this one, the account comes back too.
+  if (session === undefined || session.status === "initializing") {
+    if (output?.statusCode !== 515) await sleep(pauseOf(account.attempts++));
+    if (accounts.get(id) === account) await open(id, account);
   } else {
     accounts.delete(id);
-    // Logged out: what linked the account is worth nothing, and the next pairing begins anew.
-    if (output?.statusCode === 401) await rm(folder(id), { recursive: true, force: true });
+    // Only WhatsApp logs an account out, not a proxy that answers 401: then what linked it is worth nothing.
+    if (session.disconnectReason?.text === "logged out") await rm(folder(id), { recursive: true, force: true });
   }
 }
+
+// 2 seconds, 4, 8 and so on, spread so that accounts don't come back together.
+const pauseOf = (attempts) => Math.min(longestPause, 2000 * 2 ** Math.min(attempts, 10)) * (0.5 + Math.random() / 2);
 
 function close(id) {
   const account = accounts.get(id);
@@ -59,16 +82,22 @@ function close(id) {
 
 function reportAgain(id, { last, at }) {
   // A code that is nearly dead is worth nothing, and the next one comes soon.
-  if (last && !(last.qr && Date.now() - at > 15000)) gateway.report(id, "connection.update", last, { at });
+  if (last && !(last.qr && Date.now() - at > 15000)) gateway.report(id, "connection.update", last, at);
 }
 
-function serve(session) {
+function look(session, place = 0) {
   if (!session.id.startsWith(prefix)) return;
   const account = accounts.get(session.id);
-  // The gateway was away, or thought that this worker was: the state as it is.
-  if (account && session.status === "disconnected") reportAgain(session.id, account);
-  if (!account && session.needsSocket) {
-    open(session.id).catch((error) => {
+  if (account) {
+    if (!gateway.isFree(session)) close(session.id);
+    // The gateway was away, or thought that this worker was: the state as it is.
+    else if (session.status === "disconnected") reportAgain(session.id, account);
+    return;
+  }
+  // An account that another worker linked waits for that one.
+  const isOurs = !session.linked || existsSync(folder(session.id));
+  if (session.needsSocket && gateway.isFree(session) && isOurs) {
+    serve(session.id, place * 200).catch((error) => {
       console.error(`${session.id} has no socket:`, error.message);
       accounts.delete(session.id);
     });
@@ -79,15 +108,18 @@ gateway.follow({
   all(sessions) {
     const ids = new Set(sessions.map((session) => session.id));
     for (const id of accounts.keys()) if (!ids.has(id)) close(id);
-    sessions.forEach(serve);
+    sessions.forEach((session, place) => look(session, place));
     for (const [id, account] of accounts) reportAgain(id, account);
   },
-  changed: serve,
+  changed: (session) => look(session),
   async deleted(id) {
     const socket = accounts.get(id)?.socket;
     accounts.delete(id);
     // Unlinks the device on the phone too.
     await socket?.logout().catch(() => socket.end(undefined));
     await rm(folder(id), { recursive: true, force: true });
+  },
+  over() {
+    for (const id of [...accounts.keys()]) close(id);
   },
 });

@@ -1,14 +1,15 @@
 // Plays a worker with several accounts, without WhatsApp: node demo.mjs
-// GATEWAY and GATEWAY_TOKEN say which gateway, SPEED=10 plays at ten times real speed.
+// GATEWAY and GATEWAY_TOKEN say which gateway, WORKER names this one of several, SPEED=10 plays at ten times real speed.
 import { randomBytes } from "node:crypto";
-import { Gateway } from "./gateway.mjs";
+import { Gateway, lost } from "./gateway.mjs";
 
-const gateway = new Gateway("demo");
+const gateway = new Gateway(process.env.WORKER ?? "demo");
 const speed = Number(process.env.SPEED ?? 1);
 const accounts = ["support", "shop-berlin", "shop-lisbon", "shop-mumbai", "sales", "newsletter"];
 const names = ["Ana Souza ☕", "Kwik-Fit Leeds", "Padaria do Bairro", "Müller & Söhne GmbH", "Zoë", "Ferretería Ávila"];
 const sockets = new Map(); // the socket of each session, by id
-const paired = new Map(); // the account that was linked, which a worker keeps on disk
+// The account that was linked. A worker keeps that on disk; here it is whatever the gateway knows, as if all shared a disk.
+const paired = new Map();
 
 const between = (low, high) => low + Math.random() * (high - low);
 const code = () => "https://wa.me/settings/linked_devices#2@" +
@@ -27,7 +28,7 @@ class Socket {
 
   close() {
     this.#isOpen = false;
-    sockets.delete(this.id);
+    if (sockets.get(this.id) === this) sockets.delete(this.id);
   }
 
   async pause(seconds) {
@@ -37,30 +38,37 @@ class Socket {
 
   async report(event, data) {
     if (!this.#isOpen) throw new Error("closed");
-    this.#last = { event, data, at: Date.now() };
-    if ((await gateway.report(this.id, event, data)) === null) this.close();
+    const at = Date.now();
+    if (event === "connection.update") this.#last = { data, at };
+    const session = await gateway.report(this.id, event, data, at);
+    // Deleted, or another worker's.
+    if (session === null || session === lost) this.close();
   }
 
   // After the gateway was away: the state as it is.
   reportAgain() {
-    if (this.#last) gateway.report(this.id, this.#last.event, this.#last.data, { at: this.#last.at });
+    if (this.#last) gateway.report(this.id, "connection.update", this.#last.data, this.#last.at);
   }
 
   async live() {
+    if (!(await gateway.claim(this.id))) return this.close();
     for (;;) {
       await this.report("connection.update", { connection: "connecting" });
       await this.pause(1);
-      if (!paired.has(this.id) && !(await this.pair())) return;
-      const me = paired.get(this.id);
-      await gateway.report(this.id, "creds.update", { me });
+      if (!paired.has(this.id) && !(await this.pair())) return pairLater(this.id);
+      await this.report("creds.update", { me: paired.get(this.id) });
       await this.report("connection.update", { connection: "open" });
       await this.pause(between(30, 240));
       const end = Math.random();
       if (end < 0.1) {
         paired.delete(this.id);
-        return this.report("connection.update", closed(401, "Stream Errored (conflict)"));
+        await this.report("connection.update", closed(401, "Stream Errored (conflict)"));
+        return pairLater(this.id);
       }
-      if (end < 0.2) return this.report("connection.update", closed(440, "Stream Errored (conflict)"));
+      if (end < 0.2) {
+        await this.report("connection.update", closed(440, "Stream Errored (conflict)"));
+        return pairLater(this.id);
+      }
       await this.report("connection.update", closed(408, "Connection was lost"));
       await this.pause(between(2, 15));
     }
@@ -75,7 +83,7 @@ class Socket {
       untilScan -= lifetime;
       if (untilScan >= 0) continue;
       const id = `447700${String(Math.floor(between(0, 1e6))).padStart(6, "0")}:1@s.whatsapp.net`;
-      await gateway.report(this.id, "creds.update", { me: { id } });
+      await this.report("creds.update", { me: { id } });
       await this.report("connection.update", { isNewLogin: true });
       await this.report("connection.update", closed(515, "Stream Errored (restart required)"));
       await this.pause(2);
@@ -89,9 +97,21 @@ class Socket {
 
 function serve(session) {
   const socket = sockets.get(session.id);
-  // The gateway was away, or thought that this worker was.
-  if (socket && session.status === "disconnected") socket.reportAgain();
-  if (!socket && session.needsSocket) sockets.set(session.id, new Socket(session.id));
+  if (socket) {
+    if (!gateway.isFree(session)) socket.close();
+    // The gateway was away, or thought that this worker was.
+    else if (session.status === "disconnected") socket.reportAgain();
+    return;
+  }
+  if (session.linked && !paired.has(session.id)) {
+    paired.set(session.id, { id: `${session.phoneNumber}:1@s.whatsapp.net`, name: session.name });
+  }
+  if (session.needsSocket && gateway.isFree(session)) sockets.set(session.id, new Socket(session.id));
+}
+
+// Somebody looks at the page after a while, and pairs the account again.
+function pairLater(id) {
+  setTimeout(() => { if (!sockets.has(id)) sockets.set(id, new Socket(id)); }, (between(40, 120) * 1000) / speed);
 }
 
 async function create() {
@@ -105,9 +125,12 @@ create();
 gateway.follow({
   all(sessions) {
     const ids = new Set(sessions.map((session) => session.id));
-    for (const [id, socket] of sockets) ids.has(id) ? socket.reportAgain() : socket.close();
+    for (const [id, socket] of [...sockets]) ids.has(id) ? socket.reportAgain() : socket.close();
     sessions.forEach(serve);
   },
   changed: serve,
   deleted: (id) => sockets.get(id)?.close(),
+  over() {
+    for (const socket of [...sockets.values()]) socket.close();
+  },
 });

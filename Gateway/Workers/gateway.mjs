@@ -1,42 +1,68 @@
-// The gateway as a worker sees it: what to report, and which sessions there are. Node 20 or newer, no packages.
+// The gateway as a worker sees it: which sessions there are, which of them this worker serves, and what to report. Node 20 or
+// newer, no packages.
 
 const pauses = [1, 2, 4, 8, 10].map((seconds) => seconds * 1000);
 const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+const pauseBefore = (attempt) => sleep(pauses[Math.min(attempt, pauses.length - 1)]);
+
+// What a report returns when another worker serves the session, or this one's lease is over: close the socket.
+export const lost = Symbol("lost");
 
 export class Gateway {
   #queues = new Map();
+  #lease = null; // its number, which the gateway gave
+  #leaseEnds = Infinity; // when it is over, by this machine's clock, which goes on while the machine sleeps
+  #clockOffset = null; // at most this clock minus the gateway's
 
-  // GATEWAY is its address, GATEWAY_TOKEN its token; `worker` names this worker, and holds a lease by its stream.
+  // GATEWAY is its address, GATEWAY_TOKEN its token; `worker` names this worker.
   constructor(worker) {
     this.url = process.env.GATEWAY ?? "http://127.0.0.1:3000";
     this.worker = worker;
     this.headers = process.env.GATEWAY_TOKEN ? { Authorization: `Bearer ${process.env.GATEWAY_TOKEN}` } : {};
   }
 
-  // Reports an event: one at a time for a session, each until the gateway has it. `more` may hold the time of an event that is
-  // reported again. Returns the session; null when it was deleted; undefined when the event says nothing or comes too late.
-  report(id, event, data, more = {}) {
-    const body = JSON.stringify({ event, data, at: Date.now(), worker: this.worker, ...more });
-    const result = (this.#queues.get(id) ?? Promise.resolve()).then(() => this.#send(id, body));
-    const done = result.catch((error) => { console.error(`${event} was not reported:`, error.message); });
-    this.#queues.set(id, done);
-    done.then(() => { if (this.#queues.get(id) === done) this.#queues.delete(id); });
-    return done;
+  // Reports an event: one at a time for a session, each until the gateway has it. `at` is when it happened, and stays when it is
+  // sent again. Returns the session; null when it was deleted; `lost`; undefined when the event says nothing or comes too late.
+  report(id, event, data, at = Date.now()) {
+    return this.#inTurn(id, () => this.#send("POST", `${path(id)}/events`, { event, data, at }))
+      .catch((error) => { console.error(`${event} was not reported:`, error.message); });
   }
 
-  async #send(id, body) {
+  // Claims a session, before its socket is opened. Returns the session, or undefined when it is another's or gone.
+  async claim(id) {
+    const session = await this.#inTurn(id, () => this.#send("POST", `${path(id)}/claim`, {}))
+      .catch((error) => { console.error("a session was not claimed:", error.message); });
+    return session === lost || session === null ? undefined : session;
+  }
+
+  // Whether this worker may serve a session, as far as it is known: nobody else does.
+  isFree(session) {
+    return session.holder === undefined || session.holder === this.worker;
+  }
+
+  // What is done for one session happens in turn.
+  #inTurn(id, action) {
+    const result = (this.#queues.get(id) ?? Promise.resolve()).then(action);
+    const done = result.catch(() => {});
+    this.#queues.set(id, done);
+    done.then(() => { if (this.#queues.get(id) === done) this.#queues.delete(id); });
+    return result;
+  }
+
+  async #send(method, path, content) {
     for (let attempt = 0; ; attempt++) {
-      const response = await this.request("POST", `/sessions/${encodeURIComponent(id)}/events`, body).catch(() => null);
+      if (this.#isOver()) return lost;
+      const body = { ...content, worker: this.worker, lease: this.#lease ?? undefined };
+      const response = await this.request(method, path, JSON.stringify(body)).catch(() => null);
       if (response?.status === 200) return response.json();
       const problem = await response?.json().catch(() => null);
       // Not any 404: a proxy that lost the gateway says so too.
       if (problem?.code === "session_not_found") return null;
-      if (response && response.status < 500 && response.status !== 404) {
-        // 204: nothing to say; 422: too late. Neither gets better.
-        if (![204, 422].includes(response.status)) throw new Error(`the gateway answered ${response.status}`);
-        return undefined;
-      }
-      await sleep(pauses[Math.min(attempt, pauses.length - 1)]);
+      if (["not_the_holder", "lease_lost", "taken"].includes(problem?.code)) return lost;
+      if (response?.status === 204 || response?.status === 422) return undefined; // nothing to say, or too late
+      // A proxy's 401, 404 or 429 may pass; what the gateway itself refused doesn't get better.
+      if (problem?.code && response.status < 500) throw new Error(`${response.status}, ${problem.code}`);
+      await pauseBefore(attempt);
     }
   }
 
@@ -45,16 +71,25 @@ export class Gateway {
     return fetch(this.url + path, { method, headers, body, signal: AbortSignal.timeout(90000) });
   }
 
-  // Follows the sessions for ever: `all` gets every session at first and whenever the place in the journal is lost, then
-  // `changed` and `deleted` each one that changes.
-  async follow({ all, changed, deleted }) {
+  // Follows the sessions for ever: `all` gets every session at first, with a new lease, and whenever the place in the journal is
+  // lost; then `changed` and `deleted` each one that changes. `over` is called when the lease is over: others may serve the sessions
+  // from now on, so close every socket.
+  async follow({ all, changed, deleted, over }) {
     let cursor = null;
     let arriving = null;
+    let isOver = false;
+    setInterval(() => {
+      if (this.#isOver() && !isOver) over();
+      isOver = this.#isOver();
+    }, 250);
     for (let attempt = 0; ; attempt++) {
       try {
         for await (const { event, id, data } of this.#events(cursor)) {
           const value = JSON.parse(data);
-          if (event === "reset") arriving = [];
+          if (event === "lease") {
+            // Under a new lease every session is looked at again.
+            if (this.#hold(value) && cursor) break;
+          } else if (event === "reset") arriving = [];
           else if (event === "session") arriving ? arriving.push(value) : changed(value);
           else if (event === "deleted") deleted(value.id);
           else if (event === "ready") {
@@ -68,14 +103,38 @@ export class Gateway {
         console.error("no stream of changes:", error.message);
       }
       arriving = null;
-      await sleep(pauses[Math.min(attempt, pauses.length - 1)]);
+      if (this.#isNew) cursor = null;
+      else await pauseBefore(attempt);
+      this.#isNew = false;
     }
   }
 
+  #isNew = false;
+  #askedAt = 0;
+
+  // Notes a lease or its renewal; returns whether it is another one than before, or that one was thought to be over.
+  #hold({ lease, seconds, time }) {
+    const wasOver = this.#isOver();
+    // Counted from before the request, so that it is never thought to last longer than it does.
+    this.#clockOffset ??= this.#askedAt - Date.parse(time);
+    this.#leaseEnds = Date.parse(time) + this.#clockOffset + seconds * 1000;
+    this.#isNew = wasOver || (this.#lease !== null && this.#lease !== lease);
+    this.#lease = lease;
+    return this.#isNew;
+  }
+
+  #isOver() {
+    return Date.now() > this.#leaseEnds;
+  }
+
   async *#events(cursor) {
-    const query = `worker=${encodeURIComponent(this.worker)}` + (cursor ? `&after=${cursor}` : "");
+    const query = new URLSearchParams({ worker: this.worker });
+    if (this.#lease) query.set("lease", this.#lease);
+    if (cursor) query.set("after", cursor);
     const silent = new AbortController();
     const watchdog = setTimeout(() => silent.abort(new Error("the gateway was silent for 40 s")), 40000);
+    this.#askedAt = Date.now();
+    this.#clockOffset = null;
     try {
       const response = await fetch(`${this.url}/changes?${query}`, { headers: this.headers, signal: silent.signal });
       if (!response.ok) throw new Error(`the gateway answered ${response.status}`);
@@ -94,3 +153,5 @@ export class Gateway {
     }
   }
 }
+
+const path = (id) => `/sessions/${encodeURIComponent(id)}`;

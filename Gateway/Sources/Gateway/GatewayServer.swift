@@ -29,16 +29,16 @@ struct GatewayServer {
         manager = try SessionManager(storage: configuration.file.map { .file(path: $0) } ?? .memory)
         if configuration.file != nil {
             do {
-                // Before any worker speaks: what a gateway that was killed left behind is offline.
+                // Before any worker speaks: what a gateway that was killed left behind is offline, apart from the sessions of
+                // workers whose leases live.
                 try manager.recoverSessions()
             } catch let error as DatabaseError where error.resultCode == .corrupt {
                 // All others are recovered, and the gateway serves them.
                 logger.error("some sessions cannot be read", metadata: ["error": "\(error)"])
             }
         }
-        let turns = Turns()
-        let leases = WorkerLeases(manager: manager, turns: turns, lease: configuration.lease, logger: logger)
-        let events = WorkerEvents(manager: manager, turns: turns, leases: leases)
+        let leases = WorkerLeases(manager: manager, duration: configuration.lease)
+        let events = WorkerEvents(manager: manager, leases: leases)
         let webhooks = configuration.webhook.map { [manager] webhook in
             WebhookSender(
                 manager: manager,
@@ -66,7 +66,8 @@ struct GatewayServer {
             logger: logger
         )
         let demo = configuration.demoSpeed.map { [manager] in DemoWorker(manager: manager, events: events, speed: $0) }
-        let others: [(any Service)?] = [webhooks, demo]
+        let lost = LostSessions(manager: manager, lease: configuration.lease, logger: logger)
+        let others: [(any Service)?] = [lost, webhooks, demo]
         services = others.compactMap(\.self)
     }
 

@@ -1,13 +1,13 @@
 """The workers of Workers/, run by Node against a real gateway: python3 workers.py"""
-import json, os, shutil, sqlite3, subprocess, sys
+import json, os, shutil, signal, sqlite3, subprocess, sys, time
 from gateway import PACKAGE, RECORDING, Gateway, eventually, folder
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 class Worker:
-    def __init__(self, directory, name, gateway, **environment):
-        self.output = open(os.path.join(directory, "output.txt"), "a+")
+    def __init__(self, directory, name, gateway, log="output.txt", **environment):
+        self.output = open(os.path.join(directory, log), "a+")
         self.process = subprocess.Popen(
             ["node", name], cwd=directory, stdout=self.output, stderr=self.output,
             env={**os.environ, "GATEWAY": gateway.url, "RECORDING": RECORDING, **environment})
@@ -16,8 +16,21 @@ class Worker:
         return self
 
     def __exit__(self, *_):
+        self.kill()
+
+    def kill(self):
         self.process.kill()
         self.process.wait()
+
+    def stop_for(self, seconds):
+        self.process.send_signal(signal.SIGSTOP)
+        time.sleep(seconds)
+        self.process.send_signal(signal.SIGCONT)
+
+    @property
+    def said(self):
+        with open(self.output.name) as file:
+            return file.read()
 
 
 def workers_copy(directory):
@@ -31,11 +44,11 @@ def workers_copy(directory):
         json.dump({"name": "baileys", "type": "module", "exports": "./index.mjs"}, file)
 
 
-def recorded(file):
-    """How the status went, by the journal."""
+def changes(file, condition="previous_status IS NOT status"):
+    """How the statuses went, by the journal."""
     with sqlite3.connect(file) as database:
         return [row[0] for row in database.execute(
-            "SELECT status FROM session_changes WHERE previous_status IS NOT status ORDER BY number")]
+            f"SELECT status FROM session_changes WHERE {condition} ORDER BY number")]
 
 
 def baileys():
@@ -48,7 +61,7 @@ def baileys():
     with folder() as directory:
         file = os.path.join(directory, "sessions.sqlite")
         workers_copy(directory)
-        with Gateway("--file", file, "--lease", "1") as gateway:
+        with Gateway("--file", file, "--lease", "2") as gateway:
             session_id = expected[0]["session"]
             auth = os.path.join(directory, "auth", session_id)
             with Worker(directory, "baileys.mjs", gateway) as worker:
@@ -56,51 +69,155 @@ def baileys():
                 status = lambda: gateway.session(session_id)["status"]
                 eventually(lambda: status() == "connected", "the account is paired and connected")
                 eventually(lambda: gateway.session(session_id).get("name") == expected[17]["expect"]["name"], "its name")
+                assert gateway.session(session_id)["holder"] == "baileys-1", gateway.session(session_id)
                 assert os.path.isdir(auth)
                 eventually(lambda: status() == "disconnected", "logged out")
                 session = gateway.session(session_id)
                 assert session["disconnectReason"] == {"code": 401, "text": "logged out"}, session
                 eventually(lambda: not os.path.exists(auth), "what linked the account is removed")
-                assert recorded(file) == ["initializing", "qr_waiting", "initializing", "connected", "initializing",
-                                          "connected", "disconnected"], recorded(file)
+                assert changes(file) == ["initializing", "qr_waiting", "initializing", "connected", "initializing",
+                                         "connected", "disconnected"], changes(file)
                 gateway.request("PATCH", gateway.path(session_id), {"status": "initializing"})
                 eventually(lambda: status() == "qr_waiting", "paired again")
                 session, last = gateway.session(session_id), expected[-1]["expect"]
                 assert all(session[name] == last[name] for name in ["qrCode", "phoneNumber", "name"]), session
                 print("  the recording, from its first socket to its fifth")
-                # The gateway dies, and disconnects all; the worker's socket is as it was.
+                before = len(changes(file, "1"))
                 gateway.kill()
                 gateway.start()
-                eventually(lambda: status() == "qr_waiting", "reported again after the gateway was away")
-                assert gateway.session(session_id)["qrCode"] == last["qrCode"]
-                print("  a gateway that was killed hears the state again")
+                eventually(lambda: gateway.session(session_id).get("holder") == "baileys-1", "the lease lives")
+                time.sleep(1)
+                assert len(changes(file, "1")) == before, changes(file, "1")
+                print("  a gateway that was killed and starts again within the lease changes nothing")
             eventually(lambda: status() == "disconnected", "the lease ends")
-            assert gateway.session(session_id)["disconnectReason"]["text"] == "worker gone"
+            session = gateway.session(session_id)
+            assert session["disconnectReason"]["text"] == "worker gone" and "holder" not in session, session
             print("  a worker that was killed leaves its session disconnected")
             with Worker(directory, "baileys.mjs", gateway) as worker:
-                eventually(lambda: status() == "initializing" or status() == "qr_waiting", "the worker comes back")
+                eventually(lambda: status() in ["initializing", "qr_waiting"], "the worker comes back")
                 print("  and takes it up when it comes back")
                 gateway.request("DELETE", gateway.path(session_id))
                 eventually(lambda: not os.path.exists(auth), "a deleted session is unlinked")
                 print("  a deleted session is unlinked")
 
 
-def demo():
-    """demo.mjs pairs its accounts."""
-    with folder() as directory, Gateway() as gateway:
+# What a socket of the stand-in does, from the moment it is opened: [seconds, event, data]. The last one goes on for ever.
+PAIR = [[0, "connection.update", {"qr": "2@one"}], [0.2, "creds.update", {"me": {"id": "447700900123:1@s.whatsapp.net", "name": "Ana"}}],
+        [0, "connection.update", {"isNewLogin": True}], [0, "close", 515, "Stream Errored (restart required)"]]
+ONLINE = [[0, "connection.update", {"connection": "connecting"}], [0, "connection.update", {"connection": "open"}],
+          [0.1, "connection.update", {"receivedPendingNotifications": True}], [0, "connection.update", {"isOnline": True}]]
+
+
+def life(*sockets):
+    return {"LIFE": json.dumps(sockets), "LONGEST_PAUSE": "300"}
+
+
+def lives():
+    """baileys.mjs, through what happens to accounts."""
+    proxy = [[0.1, "close", 401, "WebSocket Error (Unexpected server response: 401)"]]
+    with folder() as directory:
+        file = os.path.join(directory, "sessions.sqlite")
         workers_copy(directory)
-        with Worker(directory, "demo.mjs", gateway, SPEED="100"):
-            def statuses():
-                return [session["status"] for session in gateway.request("GET", "/sessions")[1]["sessions"]]
-            eventually(lambda: len(statuses()) == 6, "six accounts")
-            seen = set()
-            eventually(lambda: seen.update(statuses()) or {"qr_waiting", "connected"} <= seen, "codes and connections")
-            gateway.create("mine")
-            eventually(lambda: gateway.session("mine")["status"] == "qr_waiting", "a code for a session of a person's")
-            print("  six accounts, and one that a person created")
+        auth = os.path.join(directory, "auth", "support")
+        with Gateway("--file", file, "--lease", "2") as gateway:
+            gateway.create("support")
+            session = lambda: gateway.session("support")
+            status = lambda: session()["status"]
+            with Worker(directory, "baileys.mjs", gateway, **life(PAIR, ONLINE + [[0.3, "close", 428, "Connection Closed"]], proxy, proxy, ONLINE)) as worker:
+                eventually(lambda: status() == "connected" and "socket 5" in worker.said, "online behind a proxy that answers 401")
+                assert os.path.isdir(auth), "a proxy's 401 removed what links the account"
+                assert "disconnected" not in changes(file), changes(file)
+                print("  first pairing, 515, a lost line, and a proxy that answers 401: never disconnected, and nothing removed")
+
+                before = len(changes(file, "1"))
+                gateway.stop()
+                gateway.start()
+                time.sleep(1.5)
+                assert len(changes(file, "1")) == before and status() == "connected", changes(file, "1")
+                print("  a restart of the gateway: no change at all")
+
+                gateway.kill()
+                time.sleep(4)
+                gateway.start()
+                eventually(lambda: status() == "connected" and session().get("holder"), "online after the gateway was away")
+                print("  the gateway away for twice the lease: online again")
+
+                sockets = worker.said.count("socket ")
+                worker.stop_for(4)
+                eventually(lambda: status() == "connected" and worker.said.count("socket ") > sockets, "online again after it was stopped")
+                assert worker.said.count("end ") >= 1, "a socket stayed open beyond its lease"
+                print("  the worker stopped for twice its lease: it closes its socket, and begins anew")
+            eventually(lambda: status() == "disconnected", "the worker is gone")
+            assert os.path.isdir(auth)
+
+            # Another worker, which has not what links the account.
+            with folder() as elsewhere:
+                workers_copy(elsewhere)
+                with Worker(elsewhere, "baileys.mjs", gateway, WORKER="other", **life(ONLINE)) as other:
+                    time.sleep(3)
+                    assert status() == "disconnected" and session()["disconnectReason"]["text"] == "worker gone", session()
+                    assert "socket" not in other.said, other.said
+                    print("  a worker without its credentials leaves the account to the one that has them, which says so")
+                    with Worker(directory, "baileys.mjs", gateway, **life(ONLINE)):
+                        eventually(lambda: status() == "connected", "its own worker is back")
+                        assert session()["holder"] == "baileys-1"
+                        # And one that shares them waits for its turn.
+                        with Worker(directory, "baileys.mjs", gateway, log="twin.txt", WORKER="twin", **life(ONLINE)) as twin:
+                            time.sleep(2)
+                            assert "socket" not in twin.said and session()["holder"] == "baileys-1", twin.said
+                        print("  two workers on one account: one socket")
+            eventually(lambda: status() == "disconnected", "gone again")
+
+            for name, code, message, reason, kept in [
+                ("a ban", 403, "Connection Failure", {"code": 403, "text": "account locked"}, True),
+                ("a logout on the phone", 401, "Stream Errored (conflict)", {"code": 401, "text": "logged out"}, False),
+            ]:
+                gateway.request("PATCH", gateway.path("support"), {"status": "initializing"})
+                with Worker(directory, "baileys.mjs", gateway, **life(ONLINE + [[0.2, "close", code, message]])):
+                    eventually(lambda: status() == "disconnected" and session()["disconnectReason"] == reason, name)
+                    eventually(lambda: os.path.isdir(auth) == kept, f"what links the account after {name}")
+                    print(f"  {name}: {reason['text']}, and what links the account is {'kept' if kept else 'removed'}")
 
 
-for check in [baileys, demo]:
+def demo():
+    """demo.mjs pairs its accounts, and two of them share them."""
+    with folder() as directory:
+        file = os.path.join(directory, "sessions.sqlite")
+        workers_copy(directory)
+        with Gateway("--file", file, "--lease", "2") as gateway:
+            sessions = lambda: gateway.request("GET", "/sessions")[1]["sessions"]
+            statuses = lambda: [session["status"] for session in sessions()]
+            holders = lambda: {session.get("holder") for session in sessions()}
+            with Worker(directory, "demo.mjs", gateway, SPEED="100", WORKER="one") as one:
+                eventually(lambda: len(statuses()) == 6, "six accounts")
+                seen = set()
+                eventually(lambda: seen.update(statuses()) or {"qr_waiting", "connected"} <= seen, "codes and connections")
+                gateway.create("mine")
+                eventually(lambda: gateway.session("mine")["status"] == "qr_waiting", "a code for a session of a person's")
+                print("  six accounts, and one that a person created")
+                eventually(lambda: holders() == {"one"}, "all are served by one")
+                with Worker(directory, "demo.mjs", gateway, log="two.txt", SPEED="100", WORKER="two"):
+                    for number in range(6):
+                        gateway.create(f"new-{number}")
+                    eventually(lambda: None not in holders(), "every account is served")
+                    held = {session["id"]: session["holder"] for session in sessions()}
+                    time.sleep(3)
+                    assert {session["id"]: session.get("holder") for session in sessions()} == held, "an account changed hands"
+                    print(f"  two workers: each account is served by one ({sorted(held.values())}), and stays with it")
+                    one.kill()
+                    # Those that wait for a person don't need anybody.
+                    eventually(lambda: all(session.get("holder") == "two" or not session["needsSocket"] for session in sessions()),
+                               "the other takes them over")
+                    assert "two" in holders(), sessions()
+                    with sqlite3.connect(file) as database:
+                        gone = database.execute(
+                            "SELECT session_id, count(*) FROM session_changes WHERE disconnect_text = 'worker gone' "
+                            "GROUP BY session_id").fetchall()
+                    assert all(count == 1 for _, count in gone), gone
+                    print("  one dies: each of its accounts is disconnected once, and taken over")
+
+
+for check in [baileys, lives, demo]:
     if len(sys.argv) > 1 and check.__name__ not in sys.argv[1:]: continue
     print(f"{check.__name__}: {check.__doc__}", flush=True)
     check()

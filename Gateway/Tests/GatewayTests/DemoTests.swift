@@ -7,9 +7,8 @@ import WhatsAppSessions
 @Suite struct DemoTests {
     @Test func `the demo pairs its accounts, and serves one that a person creates`() async throws {
         let manager = try SessionManager()
-        let turns = Turns()
-        let leases = WorkerLeases(manager: manager, turns: turns, lease: .seconds(30), logger: .quiet)
-        let events = WorkerEvents(manager: manager, turns: turns, leases: leases)
+        let leases = WorkerLeases(manager: manager, duration: .seconds(30))
+        let events = WorkerEvents(manager: manager, leases: leases)
         let cursor = try await manager.snapshot().cursor
         let demo = Task { try await DemoWorker(manager: manager, events: events, speed: 1000).run() }
         try await manager.createSession("mine")
@@ -25,6 +24,20 @@ import WhatsAppSessions
         // It ends when it is cancelled.
         _ = await demo.result
         #expect(try await !manager.sessionExists("mine"))
+    }
+
+    @Test func `an account of the demo that has ended is paired again`() async throws {
+        let manager = try SessionManager()
+        let events = WorkerEvents(manager: manager, leases: WorkerLeases(manager: manager, duration: .seconds(30)))
+        let cursor = try await manager.snapshot().cursor
+        let demo = Task { try await DemoWorker(manager: manager, events: events, speed: 2000).run() }
+        defer { demo.cancel() }
+        var returns = 0
+        for try await change in manager.changes(after: cursor) where change.previousStatus == .disconnected {
+            if change.status == .initializing { returns += 1 }
+            if returns == 3 { break }
+        }
+        #expect(returns == 3)
     }
 
     @Test func `a code of the demo is as long as WhatsApp's`() throws {

@@ -4,194 +4,197 @@ import WhatsAppSessions
 
 @testable import Gateway
 
-/// What each event of a worker becomes: the rows of the two tables in README.md.
+/// What each event of a worker becomes.
+///
+/// The tables are in `Events/`, a line for each event and each status before it, so that the next version of Baileys or whatsmeow is
+/// a difference of lines: read in Baileys 7.0.0-rc13 and whatsmeow of 2026-08-21.
 @Suite struct EventTests {
-    private func updates(
-        _ event: String,
-        _ data: String,
-        in status: Session.Status = .initializing,
-        _ more: String = ""
-    ) throws -> SessionUpdates? {
+    /// A line of a table. What is absent stays as it was, or is not there.
+    private struct Line: Decodable {
+        var event: String, before: Session.Status, after: Session.Status
+        var answer: Int?
+        var reason: DisconnectReason?
+        var phoneNumber: String?, name: String?, qrCode: String?
+    }
+
+    @Test(arguments: ["baileys", "whatsmeow", "session"])
+    func `each event does what its line of the table says`(table: String) async throws {
+        let file = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Events/\(table).ndjson")
+        let lines = try String(contentsOf: file, encoding: .utf8).split(separator: "\n")
+        #expect(lines.count >= 40)
+        try await withGateway { gateway in
+            for (number, json) in lines.enumerated() {
+                let line = try JSONDecoder().decode(Line.self, from: Data(json.utf8))
+                let id = "\(number)"
+                try await gateway.manager.createSession(id)
+                var updates = SessionUpdates(status: line.before)
+                if line.before == .disconnected { updates.disconnectReason = .set(DisconnectReason(text: "before")) }
+                try await gateway.manager.updateSession(id, updates)
+                let answer = try await gateway.send(.post, "/sessions/\(id)/events", String(json))
+                #expect(answer.status.code == line.answer ?? 200, "\(json)")
+                let session = try #require(try await gateway.manager.getSession(id))
+                #expect(session.status == line.after, "\(json)")
+                #expect(session.disconnectReason == line.reason, "\(json)")
+                #expect(session.phoneNumber == line.phoneNumber && session.name == line.name, "\(json)")
+                #expect(session.qrCode == line.qrCode, "\(json)")
+            }
+        }
+    }
+
+    // MARK: Times
+
+    private func decode(_ event: String, _ data: String, _ more: String = "") throws -> WorkerEvent {
         let json = #"{"event":"\#(event)","data":\#(data)\#(more)}"#
-        let decoded = try JSONDecoder.gateway.decode(WorkerEvent.self, from: Data(json.utf8))
-        let session = Session(id: "support", status: status, createdAt: Date())
-        return decoded.report?.updates(for: session, at: decoded.date, willReconnect: decoded.willReconnect)
+        return try JSONDecoder.gateway.decode(WorkerEvent.self, from: Data(json.utf8))
     }
 
-    private func ended(_ code: Int?, _ text: String) -> SessionUpdates {
-        SessionUpdates(status: .disconnected, disconnectReason: .set(DisconnectReason(code: code, text: text)))
-    }
-
-    private func lost(_ code: Int?, _ text: String) -> SessionUpdates {
-        SessionUpdates(status: .initializing, disconnectReason: .set(DisconnectReason(code: code, text: text)))
+    private func updates(_ event: WorkerEvent, in status: Session.Status) -> SessionUpdates? {
+        let session = Session(id: "support", status: status, createdAt: Date(), connectedAt: Self.noon)
+        return event.report?.updates(for: session, at: event.date, willReconnect: event.willReconnect)
     }
 
     static let noon = Date(timeIntervalSince1970: 1_772_442_111.941)
 
-    // MARK: Baileys
-
-    private func close(_ code: Int, _ message: String) -> String {
-        """
-        {"connection":"close","lastDisconnect":{"error":{"isBoom":true,"output":\
-        {"statusCode":\(code),"payload":{"message":"\(message)"}}},"date":"2026-03-02T09:01:51.941Z"}}
-        """
-    }
-
-    @Test func `a Baileys socket that opens is initializing, and so is a new login`() throws {
-        for data in [#"{"connection":"connecting"}"#, #"{"isNewLogin":true}"#] {
-            #expect(try updates("connection.update", data) == SessionUpdates(status: .initializing))
+    @Test(arguments: [#""2026-03-02T09:01:51.941Z""#, "1772442111941", #""1772442111941""#])
+    func `an account is connected since the worker saw it, once`(at: String) throws {
+        for (event, data) in [
+            ("connection.update", #"{"connection":"open"}"#), ("Connected", "{}"),
+            ("session", #"{"status":"connected"}"#),
+        ] {
+            let event = try decode(event, data, #","at":\#(at)"#)
+            #expect(updates(event, in: .initializing)?.connectedAt == .set(Self.noon))
+            #expect(updates(event, in: .connected)?.connectedAt == .unchanged)
         }
-    }
-
-    @Test func `a Baileys QR code waits to be scanned`() throws {
-        let expected = SessionUpdates(status: .qrWaiting, qrCode: .set("2@one"))
-        #expect(try updates("connection.update", #"{"qr":"2@one"}"#) == expected)
-    }
-
-    @Test(arguments: [#""2026-03-02T09:01:51.941Z""#, "1772442111941"])
-    func `an open Baileys connection is connected since the worker saw it, once`(at: String) throws {
-        let open = #"{"connection":"open"}"#
-        let expected = SessionUpdates(status: .connected, connectedAt: .set(Self.noon))
-        #expect(try updates("connection.update", open, in: .initializing, ",\"at\":\(at)") == expected)
-        let again = try updates("connection.update", open, in: .connected, ",\"at\":\(at)")
-        #expect(again == SessionUpdates(status: .connected))
+        // The same connection goes on.
+        let restored = try decode("KeepAliveRestored", "{}", #","at":1772442199000"#)
+        #expect(updates(restored, in: .initializing)?.connectedAt == .set(Self.noon))
     }
 
     @Test(arguments: [
-        (401, "logged out", true), (402, "temporarily banned", false), (403, "account locked", true),
-        (405, "worker outdated", false), (409, "worker outdated", false), (406, "banned", false),
-        (411, "multi-device mismatch", true), (440, "replaced by another process", false),
+        "1772442064", "0", "-1", #""2008-12-31T23:59:59Z""#, "4102444800000", #""noon""#, #""""#, "{}", "1e300",
     ])
-    func `a Baileys close that says why is the end, and some ends cannot be undone`(
-        code: Int,
-        text: String,
-        mayReconnect: Bool
-    ) throws {
-        let data = close(code, "Stream Errored (conflict)")
-        #expect(try updates("connection.update", data, in: .connected) == ended(code, text))
-        let willReconnect = try updates("connection.update", data, in: .connected, #","willReconnect":true"#)
-        #expect(willReconnect == (mayReconnect ? lost(code, text) : ended(code, text)))
-    }
-
-    @Test func `used-up codes are the end whatever the worker would like`() throws {
-        for more in ["", #","willReconnect":true"#] {
-            let updates = try updates("connection.update", close(408, "QR refs attempts ended"), in: .qrWaiting, more)
-            #expect(updates == ended(408, "QR codes used up"))
+    func `a time in seconds, before WhatsApp or far ahead is refused, with its place`(at: String) async throws {
+        try await withGateway { gateway in
+            try await gateway.manager.createSession("support")
+            let answer = try await gateway.send(
+                .post,
+                "/sessions/support/events",
+                #"{"event":"connection.update","data":{"connection":"open"},"at":\#(at)}"#
+            )
+            #expect(answer.status == .badRequest)
+            #expect(try answer.problem.detail.contains(#""at""#))
+            #expect(try await gateway.manager.getSession("support")?.status == .initializing)
         }
     }
 
-    @Test(arguments: [408, 428, 500, 503, 515, 599])
-    func `a Baileys close of any other kind comes back, unless the worker says otherwise`(code: Int) throws {
-        let data = close(code, "Connection was lost")
-        #expect(try updates("connection.update", data, in: .connected) == lost(code, "Connection was lost"))
-        let willStop = try updates("connection.update", data, in: .connected, #","willReconnect":false"#)
-        #expect(willStop == ended(code, "Connection was lost"))
+    @Test func `a time that is a little ahead counts as now`() throws {
+        let event = try decode(
+            "connection.update",
+            #"{"connection":"open"}"#,
+            #","at":\#(Date().millisecondsSince1970 + 3_600_000)"#
+        )
+        let date = try #require(event.date)
+        #expect(abs(date.timeIntervalSinceNow) < 60)
     }
 
-    @Test func `a close without an error is the worker's own, and one with an empty error is not`() throws {
-        let own = #"{"connection":"close","lastDisconnect":{"date":"2026-03-02T09:01:51.941Z"}}"#
-        #expect(try updates("connection.update", own, in: .connected) == ended(nil, "closed by the worker"))
-        #expect(try updates("connection.update", #"{"connection":"close"}"#) == ended(nil, "closed by the worker"))
-        let plain = #"{"connection":"close","lastDisconnect":{"error":{}}}"#
-        #expect(try updates("connection.update", plain, in: .connected) == lost(nil, "connection closed"))
-    }
-
-    @Test func `a long message is cut, and an empty one replaced`() throws {
-        let long = String(repeating: "é", count: 300)
-        let cut = String(repeating: "é", count: 200)
-        #expect(try updates("connection.update", close(428, long), in: .connected) == lost(428, cut))
-        #expect(try updates("connection.update", close(428, "")) == lost(428, "connection closed"))
-    }
-
-    @Test func `a close leaves a session that is disconnected as it is`() throws {
-        for data in [close(428, "Connection Closed"), close(440, "Stream Errored"), #"{"connection":"close"}"#] {
-            #expect(try updates("connection.update", data, in: .disconnected) == SessionUpdates())
+    @Test func `a code that is 50 seconds old expires in ten`() async throws {
+        try await withGateway { gateway in
+            for (id, event, data) in [
+                ("a", "connection.update", #"{"qr":"2@code"}"#),
+                ("b", "QRChannelItem", #"{"Event":"code","Code":"2@code"}"#),
+                ("c", "session", #"{"qrCode":"2@code"}"#),
+            ] {
+                try await gateway.manager.createSession(id)
+                let at = Date().millisecondsSince1970 - 50_000
+                let answer = try await gateway.send(
+                    .post,
+                    "/sessions/\(id)/events",
+                    #"{"event":"\#(event)","data":\#(data),"at":\#(at)}"#
+                )
+                let left = try #require(try answer.session.qrCodeExpiresAt).timeIntervalSinceNow
+                #expect(left <= 10 && left > -50, "\(event)")
+            }
         }
-        #expect(try updates("Disconnected", "{}", in: .disconnected) == SessionUpdates())
     }
 
-    @Test func `the account's number and name come with its credentials`() throws {
-        let me =
-            #"{"me":{"id":"447700900123:7@s.whatsapp.net","lid":"1@lid","name":"Ana Souza ☕"},"noiseKey":{"private":"x"}}"#
-        let expected = SessionUpdates(phoneNumber: .set("447700900123"), name: .set("Ana Souza ☕"))
-        #expect(try updates("creds.update", me) == expected)
-        let unnamed = #"{"me":{"id":"447700900123@s.whatsapp.net"}}"#
-        #expect(try updates("creds.update", unnamed) == SessionUpdates(phoneNumber: .set("447700900123")))
-    }
-
-    @Test func `a pairing code that was asked for is only a claim`() throws {
-        #expect(try updates("creds.update", #"{"me":{"id":"447700900123@s.whatsapp.net","name":"~"}}"#) == nil)
-    }
+    // MARK: What can be read
 
     @Test(arguments: [
-        ("connection.update", #"{"receivedPendingNotifications":true}"#), ("connection.update", #"{"isOnline":true}"#),
-        ("connection.update", #"{"isNewLogin":false}"#), ("creds.update", #"{"nextPreKeyId":813}"#),
-        ("messages.upsert", #"{"messages":[1,"two"]}"#), ("KeepAliveTimeout", "{}"), ("*events.Receipt", "[]"),
-        ("connection.update", "null"), ("QRChannelItem", "{}"), ("", "{}"),
+        ("connection.update", #"{"connection":{"state":"close"}}"#, "data.connection"),
+        ("connection.update", #"{"qr":["2@code"]}"#, "data.qr"),
+        (
+            "connection.update", #"{"connection":"close","lastDisconnect":{"error":{"output":{"statusCode":{}}}}}"#,
+            "data.lastDisconnect.error.output.statusCode"
+        ),
+        ("LoggedOut", #"{"Reason":true}"#, "data.Reason"), ("creds.update", #"{"me":{"id":{}}}"#, "data.me.id"),
+        ("session", #"{"status":"online"}"#, "data.status"),
+        ("session", #"{"phoneNumber":"+44 7700 900123"}"#, "data.phoneNumber"),
     ])
-    func `an event that says nothing about a session asks for nothing`(event: String, data: String) throws {
-        #expect(try updates(event, data) == nil)
-    }
-
-    // MARK: whatsmeow
-
-    @Test func `a whatsmeow pairing shows codes until one is scanned or they are used up`() throws {
-        let code = #"{"Event":"code","Code":"2@one","Timeout":60000000000,"Error":null}"#
-        #expect(try updates("QRChannelItem", code) == SessionUpdates(status: .qrWaiting, qrCode: .set("2@one")))
-        let item = { (event: String) in #"{"Event":"\#(event)","Code":"","Timeout":0,"Error":null}"# }
-        #expect(try updates("QRChannelItem", item("success")) == SessionUpdates(status: .initializing))
-        #expect(try updates("QRChannelItem", item("timeout"), in: .qrWaiting) == ended(nil, "QR codes used up"))
-        #expect(try updates("QRChannelItem", item("err-client-outdated")) == ended(nil, "worker outdated"))
-        let tooOld = DisconnectReason(text: "scanned by a phone without multi-device")
-        #expect(
-            try updates("QRChannelItem", item("err-scanned-without-multidevice"))
-                == SessionUpdates(disconnectReason: .set(tooOld))
-        )
-        // Not what a worker may have put there by mistake.
-        #expect(try updates("QRChannelItem", item("2@secret")) == ended(nil, "pairing failed"))
-        #expect(try updates("QRChannelItem", item("err-unexpected-state")) == ended(nil, "err-unexpected-state"))
-    }
-
-    @Test func `a whatsmeow account is paired, then connected, then named`() throws {
-        let paired =
-            #"{"ID":"447700900123:7@s.whatsapp.net","LID":"1:7@lid","BusinessName":"Ana","Platform":"android"}"#
-        #expect(
-            try updates("*events.PairSuccess", paired)
-                == SessionUpdates(status: .initializing, phoneNumber: .set("447700900123"), name: .set("Ana"))
-        )
-        let connected = SessionUpdates(status: .connected, connectedAt: .set(Self.noon))
-        #expect(try updates("Connected", "{}", in: .initializing, #","at":1772442111941"#) == connected)
-        let named = #"{"Timestamp":"2026-03-02T09:01:51Z","Action":{"name":"Ana Souza ☕"},"FromFullSync":false}"#
-        #expect(try updates("PushNameSetting", named) == SessionUpdates(name: .set("Ana Souza ☕")))
-    }
-
-    @Test func `a whatsmeow connection that is lost comes back by itself`() throws {
-        #expect(try updates("Disconnected", "{}", in: .connected) == lost(nil, "connection lost"))
-        #expect(try updates("StreamError", #"{"Code":"515","Raw":null}"#, in: .connected) == lost(515, "stream error"))
-        #expect(try updates("ManualLoginReconnect", "{}") == SessionUpdates(status: .initializing))
-        let stopped = try updates("Disconnected", "{}", in: .connected, #","willReconnect":false"#)
-        #expect(stopped == ended(nil, "connection lost"))
-    }
-
-    @Test func `a whatsmeow connection that is refused is the end`() throws {
-        #expect(try updates("LoggedOut", #"{"OnConnect":true,"Reason":401}"#) == ended(401, "logged out"))
-        #expect(try updates("StreamReplaced", "{}") == ended(nil, "replaced by another process"))
-        #expect(
-            try updates("TemporaryBan", #"{"Code":101,"Expire":3600000000000}"#) == ended(101, "temporarily banned")
-        )
-        #expect(try updates("ClientOutdated", "{}") == ended(nil, "worker outdated"))
-        let failure = #"{"Reason":500,"Message":"internal server error","Raw":null}"#
-        #expect(try updates("ConnectFailure", failure) == ended(500, "internal server error"))
-        for event in ["StreamReplaced", "TemporaryBan", "ClientOutdated"] {
-            let updates = try updates(event, "{}", in: .connected, #","willReconnect":true"#)
-            #expect(updates?.status == .disconnected, "\(event)")
+    func `what cannot be read is refused with its place, and without its value`(
+        event: String,
+        data: String,
+        place: String
+    ) async throws {
+        try await withGateway { gateway in
+            try await gateway.manager.createSession("support")
+            let answer = try await gateway.post(event, data)
+            #expect(answer.status == .badRequest)
+            #expect(try answer.problem.detail.contains(#""\#(place)""#))
+            #expect(!answer.text.contains("2@code") && !answer.text.contains("7700"))
         }
     }
 
-    @Test func `a phone that is too old gives a reason and no status`() throws {
-        let reason = DisconnectReason(text: "scanned by a phone without multi-device")
-        #expect(try updates("QRScannedWithoutMultidevice", "{}") == SessionUpdates(disconnectReason: .set(reason)))
+    @Test func `a long message is cut, and so is the reason of a patch`() async throws {
+        try await withGateway { gateway in
+            try await gateway.manager.createSession("support")
+            let (long, cut) = (String(repeating: "é", count: 300), String(repeating: "é", count: 200))
+            try await gateway.post(
+                "connection.update",
+                #"{"connection":"close","lastDisconnect":{"error":{"message":"\#(long)"}}}"#
+            )
+            #expect(try await gateway.manager.getSession("support")?.disconnectReason == DisconnectReason(text: cut))
+            let patched = try await gateway.send(
+                .patch,
+                "/sessions/support",
+                #"{"disconnectReason":{"code":7,"text":"\#(long)"}}"#
+            )
+            #expect(try patched.session.disconnectReason == DisconnectReason(code: 7, text: cut))
+        }
     }
+
+    @Test func `a patch takes a number in digits only, and empties what is empty`() async throws {
+        try await withGateway { gateway in
+            try await gateway.manager.createSession("support")
+            try await gateway.send(.patch, "/sessions/support", #"{"phoneNumber":"447700900123","name":"Ana"}"#)
+            for number in ["+44 7700 900123", "+447700900123", "447700900123@c.us", "٤٤٧٧", "1234567890123456", " "] {
+                let refused = try await gateway.send(
+                    .patch,
+                    "/sessions/support",
+                    #"{"phoneNumber":"\#(number)","name":"Zoë"}"#
+                )
+                #expect(
+                    try refused.problem.code == "invalid_phone_number",
+                    "\(number)"
+                )
+            }
+            #expect(try await gateway.manager.getSession("support")?.phoneNumber == "447700900123")
+            #expect(try await gateway.manager.getSession("support")?.name == "Ana")
+            let emptied = try await gateway.send(.patch, "/sessions/support", #"{"phoneNumber":"","name":""}"#)
+            #expect(try emptied.session.phoneNumber == nil)
+            #expect(try emptied.session.name == nil)
+        }
+    }
+
+    @Test func `a name that the gateway doesn't know is said once, and none that may be a code`() {
+        #expect(UnknownNames.note("chats.something-new", as: "event"))
+        #expect(!UnknownNames.note("chats.something-new", as: "event"))
+        #expect(UnknownNames.note("chats.something-new", as: "QRChannelItem"))
+        for name in ["2@one", "", "two words", "é", String(repeating: "x", count: 61)] {
+            #expect(!UnknownNames.note(name, as: "event"), "\(name)")
+        }
+    }
+
+    // MARK: The Quickstart
 
     @Test func `the Quickstart ends on the same codes with the same words`() throws {
         let source = try String(
@@ -201,11 +204,22 @@ import WhatsAppSessions
         let table = try #require(source.firstMatch(of: /let ended = \[([^\]]*)\]/)).output.1
         let entries = table.matches(of: /([0-9]+): "([^"]*)"/)
         #expect(entries.count == 8)
-        for entry in entries {
-            let (code, text) = (Int(entry.output.1)!, String(entry.output.2))
-            #expect(try updates("connection.update", close(code, "x"), in: .connected) == ended(code, text), "\(code)")
+        for code in 400...599 where code != 408 {
+            let words = entries.first { $0.output.1 == "\(code)" }.map { String($0.output.2) }
+            let error = #"{"message":"x","output":{"statusCode":\#(code)}}"#
+            let close = try decode("connection.update", #"{"connection":"close","lastDisconnect":{"error":\#(error)}}"#)
+            let expected = SessionUpdates(
+                status: words == nil ? .initializing : .disconnected,
+                disconnectReason: .set(DisconnectReason(code: code, text: words ?? "x"))
+            )
+            #expect(updates(close, in: .connected) == expected, "\(code)")
         }
-        #expect(source.contains(#"message == "QR refs attempts ended" ? "QR codes used up""#))
+        for rule in [
+            #"message == "QR refs attempts ended" ? "QR codes used up""#,
+            #"message?.hasPrefix("WebSocket Error") != true"#,
+        ] {
+            #expect(source.contains(rule))
+        }
     }
 
     // MARK: Words

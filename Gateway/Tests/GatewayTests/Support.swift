@@ -15,6 +15,8 @@ struct RunningGateway: Sendable {
     let client: any TestClientProtocol
     let manager: SessionManager
     let changes: ChangeStream
+    /// The place in the journal before the test.
+    let start: ChangeCursor
 
     var url: String { "http://localhost:\(client.port!)" }
 
@@ -38,15 +40,22 @@ struct RunningGateway: Sendable {
     }
 }
 
-func withGateway(
+func withGateway<Value: Sendable>(
     _ configuration: Configuration = Configuration(),
-    _ test: @Sendable (RunningGateway) async throws -> Void
-) async throws {
+    _ test: @Sendable (RunningGateway) async throws -> Value
+) async throws -> Value {
     var configuration = configuration
     configuration.port = 0
     let server = try GatewayServer(configuration, logger: .quiet)
-    try await server.application.test(.ahc()) { client in
-        try await test(RunningGateway(client: client, manager: server.manager, changes: server.changes))
+    return try await server.application.test(.ahc()) { client in
+        try await test(
+            RunningGateway(
+                client: client,
+                manager: server.manager,
+                changes: server.changes,
+                start: server.manager.snapshot().cursor
+            )
+        )
     }
 }
 

@@ -44,50 +44,64 @@ struct DemoWorker: Service {
         try await withThrowingDiscardingTaskGroup { group in
             let sockets = Sockets()
             for session in snapshot.sessions where session.status == .initializing {
-                await open(session.id, in: sockets, &group)
+                group.addTask { try await serve(session.id, in: sockets) }
             }
             for try await change in manager.changes(after: snapshot.cursor) {
-                if change.status == .initializing { await open(change.sessionID, in: sockets, &group) }
+                if change.status == .initializing { group.addTask { try await serve(change.sessionID, in: sockets) } }
             }
         }
     }
 
     /// The sessions that have a socket.
     private actor Sockets {
-        private var open: Set<String> = []
-        func insert(_ id: String) -> Bool { open.insert(id).inserted }
-        func remove(_ id: String) { open.remove(id) }
+        // Bytes: as Swift compares strings, two ids that differ in their bytes may be one.
+        private var open: Set<[UInt8]> = []
+        func insert(_ id: String) -> Bool { open.insert(Array(id.utf8)).inserted }
+        func remove(_ id: String) { open.remove(Array(id.utf8)) }
     }
 
-    private func open(_ id: String, in sockets: Sockets, _ group: inout ThrowingDiscardingTaskGroup<any Error>) async {
-        guard await sockets.insert(id) else { return }
-        group.addTask {
-            do {
-                try await live(id)
-            } catch is SessionNotFoundError {
-                // Deleted: the socket closes.
-            } catch is InvalidSessionUpdateError {
-                // Someone changed the session by hand.
-            }
+    /// Gives a session a socket, unless it has one.
+    private func serve(_ id: String, in sockets: Sockets) async throws {
+        while await sockets.insert(id) {
+            let isOver = try await isOver { try await live(id) }
             await sockets.remove(id)
+            if isOver { return }
+            // Somebody looks at the page after a while, and pairs the account again.
+            try await pause(.random(in: 40...120))
+        }
+    }
+
+    /// Runs a socket's life; `true` when there is none any more: the session was deleted, somebody changed it by hand, or a real
+    /// worker serves it.
+    private func isOver(_ life: () async throws -> Void) async throws -> Bool {
+        do {
+            try await life()
+            return false
+        } catch is SessionNotFoundError {
+            return true
+        } catch is InvalidSessionUpdateError {
+            return true
+        } catch is Problem {
+            return true
         }
     }
 
     // MARK: The life of an account
 
     private func live(_ id: String) async throws {
-        var name = try await manager.getSession(id)?.name
+        guard let session = try await manager.getSession(id) else { throw SessionNotFoundError(sessionID: id) }
+        var isLinked = session.isLinked
         while true {
             _ = try await post(.opening, to: id)
             try await pause(1)
-            if name == nil {
+            if !isLinked {
                 guard try await pair(id) else { return }
-                name = Self.names.randomElement()
+                isLinked = true
             }
             _ = try await post(.online, to: id)
             try await pause(3)
             // WhatsApp sends the name seconds after the connection.
-            _ = try await post(.account(number: nil, name: name), to: id)
+            _ = try await post(.account(number: nil, name: session.name ?? Self.names.randomElement()), to: id)
             try await pause(.random(in: 30...240))
             switch Int.random(in: 0..<10) {
             case 0:
@@ -117,7 +131,7 @@ struct DemoWorker: Service {
             untilScan -= lifetime
             guard untilScan < 0 else { continue }
             let digits = (0..<6).map { _ in String(Int.random(in: 0...9)) }.joined()
-            _ = try await post(.account(number: "447700\(digits)", name: nil, opens: true), to: id)
+            _ = try await post(.account(number: PhoneNumber(digits: "447700\(digits)"), name: nil, opens: true), to: id)
             let restart = DisconnectReason(code: 515, text: "Stream Errored (restart required)")
             _ = try await post(.closed(restart, reconnects: true), to: id)
             try await pause(2)

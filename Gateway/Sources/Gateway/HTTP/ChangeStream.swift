@@ -43,24 +43,22 @@ final class ChangeStream: Sendable {
     ///
     /// - Parameters:
     ///   - cursor: Where to begin; `nil` for the beginning.
-    ///   - worker: The worker that holds a lease by this stream.
-    func response(to request: Request, after cursor: ChangeCursor?, worker: String?, context: GatewayContext)
+    ///   - worker: The worker whose lease this stream keeps alive.
+    func response(to request: Request, after cursor: ChangeCursor?, worker: Worker?, context: GatewayContext)
         -> Response
     {
         let body = ResponseBody { writer in
             // All of it belongs to the body, which a HEAD request drops.
             self.count.add(1, ordering: .relaxed)
             defer { self.count.subtract(1, ordering: .relaxed) }
-            if let worker { await self.leases.openStream(of: worker) }
             do {
-                try await self.follow(after: cursor, request, context, &writer)
+                try await self.follow(after: cursor, worker, request, context, &writer)
             } catch let error as DatabaseError {
                 context.logger.error("a stream of changes ended", metadata: ["error": "\(error)"])
             } catch {
                 // The client has gone.
                 context.logger.debug("a stream of changes ended", metadata: ["error": "\(type(of: error))"])
             }
-            if let worker { await self.leases.closeStream(of: worker) }
             try await writer.finish(nil)
         }
         return Response(
@@ -73,6 +71,7 @@ final class ChangeStream: Sendable {
 
     private func follow(
         after cursor: ChangeCursor?,
+        _ worker: Worker?,
         _ request: Request,
         _ context: GatewayContext,
         _ writer: inout any ResponseBodyWriter
@@ -86,7 +85,8 @@ final class ChangeStream: Sendable {
                     group.addTask {
                         // An error, of the database perhaps, ends the stream: its follower comes back and sees.
                         defer { events.finish() }
-                        try await self.sendChanges(after: cursor, to: events)
+                        guard let worker else { return try await self.sendChanges(after: cursor, to: events) }
+                        try await self.sendChanges(after: cursor, to: events, of: worker)
                     }
                     group.addTask { try? await self.sendPings(to: events) }
                     for await event in events {
@@ -115,6 +115,46 @@ final class ChangeStream: Sendable {
             let option = ChannelOptions.Types.SocketOption(level: .tcp, name: .init(rawValue: 18))
             try await channel.setOption(option, value: .init(Self.acknowledgeTimeout)).get()
         #endif
+    }
+
+    // MARK: Leases
+
+    /// Sends a worker its lease, then the changes, and keeps the lease alive meanwhile.
+    private func sendChanges(
+        after cursor: ChangeCursor?,
+        to events: AsyncChannel<ByteBuffer>,
+        of worker: Worker
+    ) async throws {
+        let start = Date()
+        let lease = try await leases.openStream(of: worker)
+        await events.send(ByteBuffer(lease: lease, since: start, lasting: leases.duration))
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await self.sendChanges(after: cursor, to: events) }
+            group.addTask { try await self.keepAlive(lease, of: worker, events) }
+            try await group.next()
+            group.cancelAll()
+            try await group.waitForAll()
+        }
+    }
+
+    /// Renews a lease until the task is cancelled, and tells the worker each time: it counts the lease from there. One that was lost,
+    /// while the database could not be written for instance, is replaced.
+    private func keepAlive(_ first: SessionLease, of worker: Worker, _ events: AsyncChannel<ByteBuffer>) async throws {
+        var lease = first
+        while (try? await Task.sleep(for: leases.duration / 3)) != nil {
+            let start = Date()
+            do {
+                try await leases.renewNow(lease)
+            } catch is LeaseLostError {
+                await leases.closeStream(under: lease)
+                lease = try await leases.openStream(of: worker)
+            } catch {
+                logger.error("a lease was not renewed", metadata: ["error": "\(error)"])
+                continue
+            }
+            await events.send(ByteBuffer(lease: lease, since: start, lasting: leases.duration))
+        }
+        await leases.closeStream(under: lease)
     }
 
     // MARK: Events
@@ -211,6 +251,15 @@ extension ByteBuffer {
     /// One event. The data is JSON, which has no line breaks.
     fileprivate init(event: String, data: String, id: ChangeCursor? = nil) {
         self.init(string: "event: \(event)\n\(id.map { "id: \($0)\n" } ?? "")data: \(data)\n\n")
+    }
+
+    /// - Parameter start: Before the lease was opened or renewed.
+    fileprivate init(lease: SessionLease, since start: Date, lasting duration: Duration) {
+        let seconds = Double(duration.components.seconds) + Double(duration.components.attoseconds) / 1e18
+        self.init(
+            event: "lease",
+            data: #"{"lease":"\#(lease.number)","seconds":\#(seconds),"time":"\#(start.iso8601)"}"#
+        )
     }
 
     fileprivate init(session: Session, id: ChangeCursor? = nil) throws {

@@ -13,6 +13,8 @@ struct Problem: Error {
     /// What is wrong and what to do, in a sentence. It never repeats a value that might be a credential.
     var detail: String
     var headers: HTTPFields = [:]
+    /// Who serves the session that was asked for.
+    var holder: String?
 
     /// Whether the client may still be sending a body.
     var leavesBodyUnread: Bool {
@@ -28,6 +30,22 @@ struct Problem: Error {
         code: "session_not_found",
         detail:
             "There is no session with this id: create it first. If a worker's event is from a deleted session, drop it."
+    )
+
+    static func notTheHolder(_ holder: String? = nil) -> Problem {
+        Problem(
+            status: .unprocessableContent,
+            code: "not_the_holder",
+            detail: "Another worker serves this session: drop the event, and close the socket.",
+            holder: holder
+        )
+    }
+
+    static let noLease = Problem(
+        status: .unprocessableContent,
+        code: "lease_lost",
+        detail:
+            "This worker has no lease: open /changes with its name, and claim its sessions under the lease that comes first."
     )
 
     static func tooLarge(_ limit: Int) -> Problem {
@@ -51,6 +69,15 @@ extension Problem {
             )
         case let error as InvalidSessionUpdateError:
             self.init(status: .unprocessableContent, code: error.reason.code, detail: "\(error.reason)")
+        case let error as SessionTakenError:
+            self.init(
+                status: .conflict,
+                code: "taken",
+                detail: "Another worker serves this session: leave it alone until its holder changes.",
+                holder: error.holder
+            )
+        case let error as LeaseLostError:
+            self = error.sessionID == nil ? .noLease : .notTheHolder()
         case let error as DatabaseError:
             self.init(error)
         case is NIOTooManyBytesError:
@@ -104,11 +131,17 @@ extension Problem {
 extension Problem: ResponseGenerator {
     private struct Details: Encodable {
         let type = "about:blank"
-        let title: String, status: Int, detail: String, code: String
+        let title: String, status: Int, detail: String, code: String, holder: String?
     }
 
     func response(from request: Request, context: some RequestContext) throws -> Response {
-        let details = Details(title: status.reasonPhrase, status: status.code, detail: detail, code: code)
+        let details = Details(
+            title: status.reasonPhrase,
+            status: status.code,
+            detail: detail,
+            code: code,
+            holder: holder
+        )
         var response = try Response.json(details, status: status)
         response.headers.append(contentsOf: headers)
         response.headers[.contentType] = "application/problem+json"

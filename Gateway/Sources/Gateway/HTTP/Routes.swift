@@ -28,6 +28,7 @@ struct Routes: Sendable {
         add("/sessions/{id}/qr", to: router, [.get: qrCode])
         add("/sessions/{id}/qr.svg", to: router, [.get: qrCodePicture])
         add("/sessions/{id}/events", to: router, [.post: receive])
+        add("/sessions/{id}/claim", to: router, [.post: claim, .delete: release])
         add("/changes", to: router, [.get: follow])
         add("/metrics", to: router, [.get: showMetrics])
         return router
@@ -92,13 +93,12 @@ struct Routes: Sendable {
 
     @Sendable private func create(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let id = try await request.json(as: Creation.self).id
-        // A URL with a path of dots means another path, and one that is very long is refused.
-        guard id != ".", id != "..", id?.unicodeScalars.count ?? 0 <= 1000 else {
+        guard id == nil || id == "" || id!.isAddressable else {
             throw Problem(
                 status: .unprocessableContent,
                 code: "id_not_addressable",
                 detail:
-                    "A URL cannot name this id: choose one of at most 1000 characters that is neither . nor .. alone."
+                    "A URL cannot name this id: choose one of at most 1000 characters, without / around nothing, . or .. alone."
             )
         }
         let session = try await manager.createSession(id)
@@ -116,13 +116,12 @@ struct Routes: Sendable {
         let id = try context.sessionID()
         let types = ["application/merge-patch+json", "application/json"]
         let updates = try await request.json(as: SessionUpdates.self, contentTypes: types)
-        return try .session(await manager.updateSession(id, updates))
+        return try .session(await manager.updateSession(id, updates.checked()))
     }
 
     @Sendable private func delete(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let id = try context.sessionID()
         guard try await manager.deleteSession(id) else { throw Problem.sessionNotFound }
-        await events.leases.forget(id)
         return Response(status: .noContent)
     }
 
@@ -170,12 +169,24 @@ struct Routes: Sendable {
         return try .session(session)
     }
 
+    @Sendable private func claim(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        let id = try context.sessionID()
+        let worker = try await request.json(as: Worker.self)
+        return try .session(await events.claim(id, by: worker))
+    }
+
+    @Sendable private func release(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        let id = try context.sessionID()
+        guard let worker = try request.worker() else {
+            throw Problem.badRequest("bad_worker_name", "Say in ?worker= which worker gives the session back.")
+        }
+        try await events.release(id, by: worker)
+        return Response(status: .noContent)
+    }
+
     @Sendable private func follow(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let query = request.uri.queryParameters
-        let worker = query["worker"].map { String($0) }
-        guard worker.map(WorkerLeases.isName) ?? true else {
-            throw Problem.badRequest("bad_worker_name", "A worker's name has 1 to 100 characters.")
-        }
+        let worker = try request.worker()
         let after = try query["after"].map { text in
             guard let cursor = ChangeCursor(String(text)) else {
                 throw Problem.badRequest(
@@ -195,13 +206,80 @@ struct Routes: Sendable {
     }
 }
 
+extension SessionUpdates {
+    /// The same, with a reason cut as that of an event, and an empty number or name cleared.
+    ///
+    /// - Throws: ``Problem`` for a number that is none.
+    fileprivate func checked() throws -> SessionUpdates {
+        var updates = self
+        if case .set(let text) = phoneNumber {
+            guard text.isEmpty || PhoneNumber(digits: text) != nil else {
+                throw Problem.badRequest(
+                    "invalid_phone_number",
+                    "A phone number is at most 15 digits with the country code, without + and spaces."
+                )
+            }
+            if text.isEmpty { updates.phoneNumber = .clear }
+        }
+        if name == .set("") { updates.name = .clear }
+        if case .set(let reason) = disconnectReason {
+            updates.disconnectReason = .set(DisconnectReason(code: reason.code, workersText: reason.text))
+        }
+        return updates
+    }
+}
+
+extension Request {
+    /// The worker that the query names; `nil` when it names none.
+    fileprivate func worker() throws -> Worker? {
+        let (name, lease) = (uri.queryParameters["worker"], uri.queryParameters["lease"])
+        guard name != nil || lease != nil else { return nil }
+        let number = lease.flatMap { Int64($0) }
+        guard lease == nil || number != nil else {
+            throw Problem.badRequest("bad_lease", "A lease is the number that came with the event lease.")
+        }
+        guard let worker = Worker(name: String(name ?? ""), lease: number) else {
+            throw Problem.badRequest("bad_worker_name", "A worker's name has 1 to 100 characters.")
+        }
+        return worker
+    }
+}
+
 extension GatewayContext {
     /// The id in the path, which Hummingbird leaves as the URL has it.
     func sessionID() throws -> String {
-        guard let id = parameters.get("id")?.removingPercentEncoding else {
+        guard let id = parameters.get("id").flatMap(String.init(percentEncoded:)) else {
             throw Problem.badRequest("bad_id", "The id in the path is not UTF-8 with percent-encoding.")
         }
         return id
+    }
+}
+
+extension String {
+    /// Decodes a part of a URL's path, byte for byte. Foundation leaves out a byte order mark at the front, which made two ids one.
+    init?(percentEncoded text: String) {
+        var bytes: [UInt8] = []
+        var rest = Substring(text).utf8
+        while let byte = rest.popFirst() {
+            guard byte == UInt8(ascii: "%") else {
+                bytes.append(byte)
+                continue
+            }
+            let digits = rest.prefix(2)
+            guard digits.count == 2, digits.allSatisfy({ Character(Unicode.Scalar($0)).isHexDigit }),
+                let decoded = UInt8(Substring(digits), radix: 16)
+            else { return nil }
+            bytes.append(decoded)
+            rest.removeFirst(2)
+        }
+        self.init(validating: bytes, as: UTF8.self)
+    }
+
+    /// Whether a URL can name this id whatever a proxy on the way does to its path: many decode it, drop empty parts, and take parts
+    /// of dots for steps.
+    fileprivate var isAddressable: Bool {
+        unicodeScalars.count <= 1000
+            && !split(separator: "/", omittingEmptySubsequences: false).contains { ["", ".", ".."].contains($0) }
     }
 }
 

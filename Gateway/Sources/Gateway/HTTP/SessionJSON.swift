@@ -4,7 +4,7 @@ import Hummingbird
 import NIOCore
 import WhatsAppSessions
 
-/// A session as its JSON: the library's, and whether it needs a socket.
+/// A session as its JSON: the library's, whether it needs a socket, and whether it is linked.
 struct SessionJSON: Encodable {
     let session: Session
 
@@ -13,12 +13,16 @@ struct SessionJSON: Encodable {
         self.session = withQRCode ? session : session.withoutQRCode
     }
 
-    private enum CodingKeys: String, CodingKey { case needsSocket }
+    private enum CodingKeys: String, CodingKey {
+        case needsSocket
+        case isLinked = "linked"
+    }
 
     func encode(to encoder: any Encoder) throws {
         try session.encode(to: encoder)
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(session.needsSocket, forKey: .needsSocket)
+        try container.encode(session.isLinked, forKey: .isLinked)
     }
 }
 
@@ -34,7 +38,8 @@ extension Session {
             statusChangedAt: statusChangedAt,
             qrCodeReceivedAt: qrCodeReceivedAt,
             disconnectReason: disconnectReason,
-            qrCodeExpiresAt: qrCodeExpiresAt
+            qrCodeExpiresAt: qrCodeExpiresAt,
+            holder: holder
         )
     }
 }

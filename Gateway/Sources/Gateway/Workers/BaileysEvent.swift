@@ -1,3 +1,4 @@
+import Foundation
 import WhatsAppSessions
 
 /// The events of Baileys (Node) that say something about a session. Read in Baileys 7.0.0-rc13.
@@ -6,65 +7,67 @@ enum BaileysEvent: String {
     case credentialsUpdate = "creds.update"
 
     /// Reads the event's data. It takes only the fields that it needs, so a worker may send more.
-    func report<Keys>(_ container: KeyedDecodingContainer<Keys>, _ key: Keys) throws -> SessionReport? {
+    func report(_ data: WorkerData, _ date: Date) throws -> SessionReport? {
         switch self {
-        case .connectionUpdate: try container.decodeIfPresent(Connection.self, forKey: key)?.report
-        case .credentialsUpdate: try container.decodeIfPresent(Credentials.self, forKey: key)?.report
-        }
-    }
-}
-
-/// `Partial<ConnectionState>`
-private struct Connection: Decodable {
-    struct Disconnect: Decodable { var error: Failure? }
-    /// A `Boom` as JSON, or `{}`, which is all that JSON leaves of a plain `Error`.
-    struct Failure: Decodable { var output: Output?, message: String? }
-    struct Output: Decodable { var statusCode: Int?, payload: Payload? }
-    struct Payload: Decodable { var message: String? }
-
-    var connection: String?, qr: String?, isNewLogin: Bool?, lastDisconnect: Disconnect?
-
-    var report: SessionReport? {
-        switch connection {
-        case "close": closed
-        case "open": .online
-        case "connecting": .opening
-        default: qr.map(SessionReport.qrCode) ?? (isNewLogin == true ? .opening : nil)
+        case .connectionUpdate: try Self.connection(data, date)
+        case .credentialsUpdate: try Self.account(data["me"])
         }
     }
 
-    private var closed: SessionReport {
-        guard let error = lastDisconnect?.error else {
-            return .ended(.closedByWorker, final: false)
+    /// `Partial<ConnectionState>`
+    private static func connection(_ data: WorkerData, _ date: Date) throws -> SessionReport? {
+        switch try data["connection"].text() {
+        case "close": return try closed(data["lastDisconnect"]["error"], date)
+        case "open": return .online
+        case "connecting": return .opening
+        case let state?: UnknownNames.note(state, as: "state of a connection")
+        case nil: break
         }
-        let message = error.output?.payload?.message ?? error.message
-        guard let code = error.output?.statusCode else {
-            return .closed(DisconnectReason(workersText: message), reconnects: true)
-        }
+        if let code = try data["qr"].code() { return .qrCode(code) }
+        return data["isNewLogin"].isTrue ? .opening : nil
+    }
+
+    /// - Parameter error: A `Boom` as JSON, `{}`, which is all that JSON leaves of a plain `Error`, or its text.
+    private static func closed(_ error: WorkerData, _ date: Date) throws -> SessionReport {
+        guard error.isPresent else { return .ended(.closedByWorker, final: false) }
+        let message = try message(of: error)
+        let code = try error["output"]["statusCode"].number() ?? error["statusCode"].number()
+        let asSaid = SessionReport.closed(DisconnectReason(code: code, workersText: message), reconnects: true)
+        // A proxy or the network answered the upgrade, so the number is not WhatsApp's word.
+        guard let code, !message.hasPrefix("WebSocket Error") else { return asSaid }
         // 402, 405, 406 and 409 come from WhatsApp and are not in Baileys' enum `DisconnectReason`.
         return switch code {
         case 401: .ended(.loggedOut, code: code, final: false)
-        case 402: .ended(.temporarilyBanned, code: code)
+        case 402:
+            .ended(
+                .temporarilyBanned,
+                code: code,
+                until: try error["data"]["expire"].number().map { date + Double($0) }
+            )
         case 403: .ended(.accountLocked, code: code, final: false)
         case 405, 409: .ended(.workerOutdated, code: code)
         case 406: .ended(.banned, code: code)
         case 408 where message == "QR refs attempts ended": .ended(.codesUsedUp, code: code)
         case 411: .ended(.multideviceMismatch, code: code, final: false)
         case 440: .ended(.replaced, code: code)
-        default: .closed(DisconnectReason(code: code, workersText: message), reconnects: true)
+        default: asSaid
         }
     }
-}
 
-/// `Partial<AuthenticationCreds>`, of which a worker posts `me` only.
-private struct Credentials: Decodable {
-    struct Account: Decodable { var id: String?, name: String? }
+    /// The error's own words: the payload of a server's error says "An internal server error occurred" whatever happened.
+    private static func message(of error: WorkerData) throws -> String {
+        let texts = [
+            error.ownText, try error["message"].text(), try error["output"]["payload"]["message"].text(),
+        ]
+        let text = texts.lazy.compactMap(\.self).first { !$0.isEmpty } ?? ""
+        return text.hasPrefix("Error: ") ? String(text.dropFirst(7)) : text
+    }
 
-    var me: Account?
-
-    var report: SessionReport? {
+    /// `me` of `Partial<AuthenticationCreds>`. A worker posts nothing else of that.
+    private static func account(_ me: WorkerData) throws -> SessionReport? {
         // A pairing code was asked for: until it is entered on the phone, the number is a claim.
-        guard let me, me.name != "~" else { return nil }
-        return .account(number: me.id.flatMap(phoneNumber), name: me.name)
+        guard me.isPresent, try me["name"].text() != "~" else { return nil }
+        let name = try me["name"].text().flatMap { $0.isEmpty ? nil : $0 }
+        return .account(number: try me["id"].text().flatMap(PhoneNumber.init(address:)), name: name)
     }
 }

@@ -1,3 +1,4 @@
+import Foundation
 import WhatsAppSessions
 
 /// The reasons that the gateway itself gives, by the text that is kept with the session.
@@ -11,16 +12,33 @@ enum KnownReason: String, CaseIterable {
     case multideviceMismatch = "multi-device mismatch"
     case phoneTooOld = "scanned by a phone without multi-device"
     case replaced = "replaced by another process"
+    /// What `SessionManager.recoverLeasedSessions()` says.
     case workerGone = "worker gone"
     /// What `SessionManager.recoverSessions()` says.
     case gatewayStopped = "the gateway stopped"
     case pairingFailed = "pairing failed"
+    case passkeyRequested = "passkey requested"
+    case passkeyToConfirm = "passkey to be confirmed"
     case closedByWorker = "closed by the worker"
+    case connectionLost = "connection lost"
+    case connectionClosed = "connection closed"
+    case noAnswer = "no answer from WhatsApp"
+    case tokenNotRefreshed = "auth token not refreshed"
+
+    /// The reason that a text is, also one that says until when.
+    init?(text: String) {
+        self.init(rawValue: text.firstRange(of: Self.until).map { String(text[..<$0.lowerBound]) } ?? text)
+    }
+
+    /// Between a reason and the time until which it holds.
+    static let until = " until "
 
     /// Whether a session that is disconnected for this reason waits for a person.
     var waitsForPerson: Bool {
         switch self {
-        case .workerGone, .gatewayStopped, .phoneTooOld: false
+        case .workerGone, .gatewayStopped, .phoneTooOld, .passkeyRequested, .passkeyToConfirm, .connectionLost,
+            .connectionClosed, .noAnswer:
+            false
         default: true
         }
     }
@@ -79,14 +97,33 @@ enum KnownReason: String, CaseIterable {
             )
         case .pairingFailed:
             ("Pairing failed", "The worker could not link the account. Pair it again.")
+        case .passkeyRequested:
+            ("Passkey requested", "WhatsApp asks for a passkey: confirm it on the phone, or on the device that has it.")
+        case .passkeyToConfirm:
+            (
+                "Passkey to be confirmed",
+                "Compare the code that the worker shows with the one on the phone, and confirm it."
+            )
         case .closedByWorker:
             ("Closed by the worker", "The worker closed the connection. Pair again to open it.")
+        case .connectionLost, .connectionClosed:
+            ("Connection lost", "The connection to WhatsApp broke. The worker opens it again by itself.")
+        case .noAnswer:
+            (
+                "No answer from WhatsApp",
+                "WhatsApp hasn’t answered the worker for a while. The worker opens the connection again by itself."
+            )
+        case .tokenNotRefreshed:
+            ("Not authorised", "The worker could not renew its token with WhatsApp. Pair again to try once more.")
         }
     }
 }
 
 extension DisconnectReason {
-    init(_ reason: KnownReason, code: Int? = nil) { self.init(code: code, text: reason.rawValue) }
+    /// - Parameter date: When it will be over, if WhatsApp said so.
+    init(_ reason: KnownReason, code: Int? = nil, until date: Date? = nil) {
+        self.init(code: code, text: reason.rawValue + (date.map { KnownReason.until + $0.iso8601 } ?? ""))
+    }
 }
 
 extension Session {
@@ -96,6 +133,11 @@ extension Session {
     var needsSocket: Bool {
         guard status == .disconnected else { return true }
         guard let disconnectReason else { return false }
-        return KnownReason(rawValue: disconnectReason.text)?.waitsForPerson != true
+        return KnownReason(text: disconnectReason.text)?.waitsForPerson != true
+    }
+
+    /// Whether a worker has credentials for it: only that one, or one that shares its store, can bring it online without a pairing.
+    var isLinked: Bool {
+        phoneNumber != nil && disconnectReason.flatMap { KnownReason(text: $0.text) } != .loggedOut
     }
 }

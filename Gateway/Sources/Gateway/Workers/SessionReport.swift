@@ -7,18 +7,34 @@ enum SessionReport: Equatable, Sendable {
     case opening
     /// A QR code waits to be scanned.
     case qrCode(String)
+    /// The code was scanned, and the socket is about to be replaced.
+    case paired
+    /// The pairing waits for something on the phone.
+    case pairingStep(KnownReason)
+    /// The pairing has ended without an account. What is said of a pairing never ends a connection: it comes on a way of its own, and
+    /// may be late.
+    case pairingEnded(DisconnectReason)
     /// The account is online.
     case online
+    /// It is online again, on the same connection.
+    case restored
     /// The socket closed. A `final` end isn't undone by a worker that would like to reconnect.
     case closed(DisconnectReason?, reconnects: Bool, final: Bool = false)
     /// The account's number and name, as far as they are known; right after the scan when it `opens` a new socket.
-    case account(number: String?, name: String?, opens: Bool = false)
+    case account(number: PhoneNumber?, name: String?, opens: Bool = false)
     /// A reason, while the status stays.
     case trouble(DisconnectReason)
+    /// What a worker says in the gateway's own words.
+    case state(SessionUpdates)
 
     /// A socket that closed for good, as far as the worker's library knows.
-    static func ended(_ reason: KnownReason, code: Int? = nil, final: Bool = true) -> SessionReport {
-        .closed(DisconnectReason(reason, code: code), reconnects: false, final: final)
+    static func ended(
+        _ reason: KnownReason,
+        code: Int? = nil,
+        until date: Date? = nil,
+        final: Bool = true
+    ) -> SessionReport {
+        .closed(DisconnectReason(reason, code: code, until: date), reconnects: false, final: final)
     }
 
     /// The update that the report asks for.
@@ -28,15 +44,24 @@ enum SessionReport: Equatable, Sendable {
     ///   - date: When the worker saw it.
     ///   - willReconnect: What the worker said about a socket that closed, if anything.
     func updates(for session: Session, at date: Date?, willReconnect: Bool?) -> SessionUpdates {
+        let isConnected = session.status == .connected
         switch self {
         case .opening:
             return SessionUpdates(status: .initializing)
         case .qrCode(let code):
-            return SessionUpdates(status: .qrWaiting, qrCode: .set(code))
+            return SessionUpdates(status: .qrWaiting, qrCode: .set(code), qrCodeReceivedAt: date)
+        case .paired:
+            return isConnected ? SessionUpdates() : SessionUpdates(status: .initializing)
+        case .pairingStep(let step):
+            return isConnected ? SessionUpdates() : SessionUpdates(disconnectReason: .set(DisconnectReason(step)))
+        case .pairingEnded(let reason):
+            if isConnected || session.status == .disconnected { return SessionUpdates() }
+            return SessionUpdates(status: .disconnected, disconnectReason: .set(reason))
         case .online:
             // Said once more it doesn't move the start of the connection.
-            let isNew = session.status != .connected
-            return SessionUpdates(status: .connected, connectedAt: FieldUpdate(ifPresent: isNew ? date : nil))
+            return SessionUpdates(status: .connected, connectedAt: FieldUpdate(ifPresent: isConnected ? nil : date))
+        case .restored:
+            return SessionUpdates(status: .connected, connectedAt: FieldUpdate(ifPresent: session.connectedAt ?? date))
         case .closed(let reason, let reconnects, let final):
             // Closes come twice, and the second is often a plain 428 that would hide why the account went offline.
             if session.status == .disconnected { return SessionUpdates() }
@@ -48,25 +73,60 @@ enum SessionReport: Equatable, Sendable {
         case .account(let number, let name, let opens):
             return SessionUpdates(
                 status: opens ? .initializing : nil,
-                phoneNumber: FieldUpdate(ifPresent: number),
+                phoneNumber: FieldUpdate(ifPresent: number?.digits),
                 name: FieldUpdate(ifPresent: name)
             )
         case .trouble(let reason):
             return SessionUpdates(disconnectReason: .set(reason))
+        case .state(var updates):
+            if case .set = updates.qrCode { updates.qrCodeReceivedAt = date }
+            if updates.status == .connected, !isConnected { updates.connectedAt = FieldUpdate(ifPresent: date) }
+            return updates
         }
     }
 }
 
-extension DisconnectReason {
-    /// A worker's words, cut to a length that the journal can keep with each change.
-    init(code: Int? = nil, workersText text: String?) {
-        let text = String(String.UnicodeScalarView((text ?? "").unicodeScalars.prefix(200)))
-        self.init(code: code, text: text.isEmpty ? "connection closed" : text)
+extension SessionReport {
+    /// Reads `{"status": …, "qrCode": …, "phoneNumber": …, "name": …, "reason": …, "code": …}`, of which each may be absent: what a
+    /// worker of anything else than Baileys and whatsmeow says.
+    ///
+    /// - Throws: ``Problem`` for a status or a number that is none.
+    init?(neutral data: WorkerData) throws {
+        var updates = SessionUpdates()
+        if let text = try data["status"].text() {
+            guard let status = Session.Status(rawValue: text) else {
+                let names = Session.Status.allCases.map(\.rawValue).joined(separator: ", ")
+                throw data["status"].unreadable("is none of \(names)")
+            }
+            updates.status = status
+        }
+        if let code = try data["qrCode"].code() {
+            updates.status = updates.status ?? .qrWaiting
+            updates.qrCode = .set(code)
+        }
+        if let text = try data["phoneNumber"].text() {
+            let number = PhoneNumber(digits: text) ?? PhoneNumber(address: text)
+            guard text.isEmpty || number != nil else {
+                throw data["phoneNumber"].unreadable("is no phone number: send digits with the country code")
+            }
+            updates.phoneNumber = number.map { .set($0.digits) } ?? .clear
+        }
+        if let name = try data["name"].text() { updates.name = name.isEmpty ? .clear : .set(name) }
+        if let reason = try data["reason"].text() {
+            updates.disconnectReason = .set(DisconnectReason(code: try data["code"].number(), workersText: reason))
+        }
+        guard updates != SessionUpdates() else { return nil }
+        self = .state(updates)
     }
 }
 
-/// The digits in front of an account's address, such as `447700900123:7@s.whatsapp.net`; `nil` when there are none.
-func phoneNumber(of address: String) -> String? {
-    let digits = address.prefix { $0.isASCII && $0.isNumber }
-    return digits.isEmpty ? nil : String(digits)
+extension DisconnectReason {
+    /// The most characters that the journal keeps with each change.
+    static let longestText = 200
+
+    /// A worker's words, cut.
+    init(code: Int? = nil, workersText text: String) {
+        let text = String(String.UnicodeScalarView(text.unicodeScalars.prefix(Self.longestText)))
+        self.init(code: code, text: text.isEmpty ? KnownReason.connectionClosed.rawValue : text)
+    }
 }

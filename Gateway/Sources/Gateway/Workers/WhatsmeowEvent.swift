@@ -1,18 +1,27 @@
+import Foundation
 import WhatsAppSessions
 
 /// The events of whatsmeow (Go) that say something about a session, by the name of their Go type. Read in 2026-08.
 enum WhatsmeowEvent: String {
     case qrChannelItem = "QRChannelItem"
+    case qrCodes = "QR"
     case pairSuccess = "PairSuccess"
+    case pairError = "PairError"
+    case pairPasskeyRequest = "PairPasskeyRequest"
+    case pairPasskeyConfirmation = "PairPasskeyConfirmation"
+    case pairPasskeyError = "PairPasskeyError"
     case connected = "Connected"
     case pushNameSetting = "PushNameSetting"
     case disconnected = "Disconnected"
+    case keepAliveTimeout = "KeepAliveTimeout"
+    case keepAliveRestored = "KeepAliveRestored"
     case streamError = "StreamError"
     case manualLoginReconnect = "ManualLoginReconnect"
     case loggedOut = "LoggedOut"
     case streamReplaced = "StreamReplaced"
     case temporaryBan = "TemporaryBan"
     case clientOutdated = "ClientOutdated"
+    case tokenRefreshError = "CATRefreshError"
     case connectFailure = "ConnectFailure"
     case scannedWithoutMultidevice = "QRScannedWithoutMultidevice"
 
@@ -22,89 +31,94 @@ enum WhatsmeowEvent: String {
     }
 
     /// Reads the event as `encoding/json` writes it. It takes only the fields that it needs, so a worker may send more.
-    func report<Keys>(_ container: KeyedDecodingContainer<Keys>, _ key: Keys) throws -> SessionReport? {
-        let data = try container.decodeIfPresent(Fields.self, forKey: key) ?? Fields()
-
-        return switch self {
-        case .qrChannelItem: data.pairing
-        case .pairSuccess: data.account(opens: true)
+    func report(_ data: WorkerData, _ date: Date) throws -> SessionReport? {
+        switch self {
+        case .qrChannelItem: try Self.pairing(data)
+        case .qrCodes: try data["Codes"].first.code().map(SessionReport.qrCode)
+        case .pairSuccess:
+            .account(
+                number: try data["ID"].text().flatMap(PhoneNumber.init(address:)),
+                name: try Self.name(data["BusinessName"]),
+                opens: true
+            )
+        case .pairError, .pairPasskeyError: .pairingEnded(DisconnectReason(.pairingFailed))
+        case .pairPasskeyRequest: .pairingStep(.passkeyRequested)
+        case .pairPasskeyConfirmation: .pairingStep(.passkeyToConfirm)
         case .connected: .online
-        case .pushNameSetting: data.account(opens: false)
-        case .disconnected: .closed(DisconnectReason(text: "connection lost"), reconnects: true)
+        case .pushNameSetting: .account(number: nil, name: try Self.name(data["Action"]["name"]))
+        case .disconnected: .closed(DisconnectReason(.connectionLost), reconnects: true)
+        // After three minutes whatsmeow reconnects without any other event.
+        case .keepAliveTimeout: .closed(DisconnectReason(.noAnswer), reconnects: true)
+        case .keepAliveRestored: .restored
         case .streamError:
-            .closed(DisconnectReason(code: data.code?.number, text: "stream error"), reconnects: true)
+            .closed(DisconnectReason(code: try data["Code"].number(), text: "stream error"), reconnects: true)
         case .manualLoginReconnect: .opening
-        case .loggedOut: .ended(.loggedOut, code: data.reason, final: false)
+        case .loggedOut: Self.refused(try data["Reason"].number()) ?? .ended(.loggedOut, final: false)
         case .streamReplaced: .ended(.replaced)
-        case .temporaryBan: .ended(.temporarilyBanned, code: data.code?.number)
+        case .temporaryBan:
+            .ended(
+                .temporarilyBanned,
+                code: try data["Code"].number(),
+                // Nanoseconds.
+                until: try data["Expire"].number().flatMap { $0 > 0 ? date + Double($0) / 1e9 : nil }
+            )
         case .clientOutdated: .ended(.workerOutdated)
-        case .connectFailure:
-            .closed(DisconnectReason(code: data.reason, workersText: data.message), reconnects: false)
+        case .tokenRefreshError: .ended(.tokenNotRefreshed, final: false)
+        case .connectFailure: try Self.connectFailure(data)
         case .scannedWithoutMultidevice: .trouble(DisconnectReason(.phoneTooOld))
         }
     }
-}
 
-/// The fields of all these types.
-private struct Fields: Decodable {
-    struct Setting: Decodable { var name: String? }
-
-    var event: String?, code: Code?, address: String?, businessName: String?
-    var reason: Int?, message: String?, setting: Setting?
-
-    // Their names in Go.
-    private enum CodingKeys: String, CodingKey {
-        case event = "Event"
-        case code = "Code"
-        case address = "ID"
-        case businessName = "BusinessName"
-        case reason = "Reason"
-        case message = "Message"
-        case setting = "Action"
-    }
-
-    /// A `QRChannelItem`.
-    var pairing: SessionReport? {
-        switch event {
-        case "code": code?.text.map(SessionReport.qrCode)
-        case "success": .opening
-        case "timeout": .ended(.codesUsedUp)
-        case "err-client-outdated": .ended(.workerOutdated)
+    /// A `QRChannelItem`. What comes next in whatsmeow is a step of the pairing, until it is known here.
+    private static func pairing(_ data: WorkerData) throws -> SessionReport? {
+        switch try data["Event"].text() {
+        case "code": try data["Code"].code().map(SessionReport.qrCode)
+        case "success": .paired
+        case "timeout": .pairingEnded(DisconnectReason(.codesUsedUp))
+        case "error": .pairingEnded(DisconnectReason(.pairingFailed))
+        case "err-client-outdated": .pairingEnded(DisconnectReason(.workerOutdated))
         // The codes go on.
         case "err-scanned-without-multidevice": .trouble(DisconnectReason(.phoneTooOld))
-        case let event? where event.hasPrefix("err-"):
-            .closed(DisconnectReason(workersText: event), reconnects: false, final: true)
-        case _?: .ended(.pairingFailed)
+        case "passkey-request": .pairingStep(.passkeyRequested)
+        case "passkey-confirmation": .pairingStep(.passkeyToConfirm)
+        case let event? where event.hasPrefix("err-"): .pairingEnded(DisconnectReason(code: nil, workersText: event))
+        case let event?: unknownItem(event)
         case nil: nil
         }
     }
 
-    func account(opens: Bool) -> SessionReport {
-        let name = setting?.name ?? businessName ?? ""
-        return .account(number: address.flatMap(phoneNumber), name: name.isEmpty ? nil : name, opens: opens)
+    private static func unknownItem(_ event: String) -> SessionReport? {
+        UnknownNames.note(event, as: "QRChannelItem")
+        return nil
     }
 
-    /// A QR code or a stream error's code as text, or the number of a ban.
-    enum Code: Decodable {
-        case text(String)
-        case number(Int)
+    private static func connectFailure(_ data: WorkerData) throws -> SessionReport {
+        let code = try data["Reason"].number()
+        if let refused = refused(code) { return refused }
+        let message = try data["Message"].text() ?? ""
+        let text = message.isEmpty ? code.flatMap { failures[$0] } ?? "" : message
+        return .closed(DisconnectReason(code: code, workersText: text), reconnects: false)
+    }
 
-        init(from decoder: any Decoder) throws {
-            let container = try decoder.singleValueContainer()
-            if let number = try? container.decode(Int.self) {
-                self = .number(number)
-            } else {
-                self = .text(try container.decode(String.self))
-            }
+    /// What the numbers mean that Baileys has too; `nil` for any other.
+    private static func refused(_ code: Int?) -> SessionReport? {
+        switch code {
+        case 401: .ended(.loggedOut, code: code, final: false)
+        case 402: .ended(.temporarilyBanned, code: code)
+        case 403: .ended(.accountLocked, code: code, final: false)
+        case 405, 409: .ended(.workerOutdated, code: code)
+        case 406: .ended(.banned, code: code)
+        default: nil
         }
+    }
 
-        var text: String? { if case .text(let text) = self { text } else { nil } }
+    /// `ConnectFailureReason`, where WhatsApp sends no message.
+    private static let failures = [
+        400: "bad request", 413: "the auth token has expired", 414: "the auth token is invalid", 415: "not found",
+        418: "client unknown", 500: "internal server error", 501: "experimental", 503: "service unavailable",
+    ]
 
-        var number: Int? {
-            switch self {
-            case .text(let text): Int(text)
-            case .number(let number): number
-            }
-        }
+    private static func name(_ data: WorkerData) throws -> String? {
+        try data.text().flatMap { $0.isEmpty ? nil : $0 }
     }
 }

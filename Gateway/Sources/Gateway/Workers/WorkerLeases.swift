@@ -1,100 +1,95 @@
-import Logging
 import WhatsAppSessions
 
-/// Which worker each session belongs to, and what becomes of a worker's sessions when it is gone.
-///
-/// A session belongs to the worker that spoke of it last. A worker holds a lease while it has a stream of changes open; when
-/// the last one has been closed for the time of the lease, the sessions that it left live become disconnected. It is
-/// all in memory: when the gateway starts, ``SessionManager/recoverSessions()`` has disconnected every session.
+/// The leases of workers, which the database keeps: here they are opened, found and renewed.
 actor WorkerLeases {
-
+    /// How long a lease lasts after its worker was heard of last.
+    let duration: Duration
     private let manager: SessionManager
-    private let turns: Turns
-    private let lease: Duration
-    private let logger: Logger
-    private var owners: [[UInt8]: String] = [:]
-    /// The workers that hold a lease.
-    private var workers: [String: Worker] = [:]
+    /// When each lease was renewed here.
+    private var renewals: [SessionLease: ContinuousClock.Instant] = [:]
+    /// How many streams are open under each lease.
+    private var streams: [SessionLease: Int] = [:]
 
-    private struct Worker {
-        var streams = 0
-        /// Ends the lease after a while without a stream.
-        var end: Task<Void, Never>?
-    }
-
-    init(manager: SessionManager, turns: Turns, lease: Duration, logger: Logger) {
+    init(manager: SessionManager, duration: Duration) {
         self.manager = manager
-        self.turns = turns
-        self.lease = lease
-        self.logger = logger
+        self.duration = duration
     }
 
-    /// Whether a worker may have this name.
-    static func isName(_ text: String) -> Bool { (1...100).contains(text.unicodeScalars.count) }
+    // MARK: Streams
 
-    /// Records who owns a session: the worker that reported it last, or no worker if the report had no name.
-    func note(_ worker: String?, spokeOf sessionID: String) {
-        owners[Array(sessionID.utf8)] = worker
-    }
-
-    /// Forgets whose a session was that is deleted.
-    func forget(_ sessionID: String) { note(nil, spokeOf: sessionID) }
-
-    func openStream(of name: String) {
-        let worker = workers[name, default: Worker()]
-        worker.end?.cancel()
-        workers[name] = Worker(streams: worker.streams + 1)
-    }
-
-    func closeStream(of name: String) {
-        guard var worker = workers[name] else { return }
-        worker.streams -= 1
-        if worker.streams == 0 { worker.end = endLater(name) }
-        workers[name] = worker
-    }
-
-    private func endLater(_ name: String) -> Task<Void, Never> {
-        Task {
-            try? await Task.sleep(for: lease)
-            if !Task.isCancelled { await end(name) }
-        }
-    }
-
-    private func isGone(_ name: String) -> Bool { workers[name]?.streams == 0 }
-
-    private func end(_ name: String) async {
-        let owned = owners.filter { $0.value == name }.keys.map { String(decoding: $0, as: UTF8.self) }
-        var isDone = true
-        for sessionID in owned where isGone(name) {
+    /// The lease of a worker that opens a stream: the one that it had, if that lives, or else a new one.
+    ///
+    /// A worker that doesn't say which it had goes on under the newest one of its name, unless another process has a stream under
+    /// that.
+    func openStream(of worker: Worker) async throws -> SessionLease {
+        let known =
+            if let lease = worker.lease {
+                lease
+            } else {
+                try await manager.getLease(holder: worker.name)
+            }
+        if let known, worker.lease != nil || streams[known] == nil {
+            // Before the renewal, which another stream of the same name must not overtake.
+            streams[known, default: 0] += 1
             do {
-                try await turns.take(sessionID) { try await self.disconnect(sessionID, of: name) }
+                try await manager.renewLease(known, lasting: duration)
+                renewals[known] = .now
+                return known
+            } catch is LeaseLostError {
+                dropStream(under: known)
             } catch {
-                isDone = false
-                logger.error(
-                    "a session of a worker that is gone stays as it is",
-                    metadata: ["error": "\(type(of: error))"]
-                )
+                dropStream(under: known)
+                throw error
             }
         }
-        // Opening a stream cancels this.
-        guard isGone(name), !Task.isCancelled else { return }
-        // What failed, as when another program holds the database, is tried again.
-        workers[name] = isDone ? nil : Worker(end: endLater(name))
+        let lease = try await manager.openLease(holder: worker.name, lasting: duration)
+        streams[lease, default: 0] += 1
+        renewals = renewals.filter { $0.value.duration(to: .now) < duration }
+        renewals[lease] = .now
+        return lease
     }
 
-    private func disconnect(_ sessionID: String, of name: String) async throws {
-        let key = Array(sessionID.utf8)
-        // Meanwhile the worker may have come back, or another one have taken the session over.
-        guard isGone(name), owners[key] == name else { return }
-        if let session = try await manager.getSession(sessionID), session.status != .disconnected {
-            do {
-                let updates = SessionUpdates(
-                    status: .disconnected,
-                    disconnectReason: .set(DisconnectReason(.workerGone))
-                )
-                try await manager.updateSession(sessionID, updates)
-            } catch is SessionNotFoundError {}
+    /// From now on the lease runs, unless the worker comes back.
+    func closeStream(under lease: SessionLease) async {
+        dropStream(under: lease)
+        try? await manager.renewLease(lease, lasting: duration)
+    }
+
+    private func dropStream(under lease: SessionLease) {
+        let count = (streams[lease] ?? 0) - 1
+        streams[lease] = count > 0 ? count : nil
+    }
+
+    // MARK: Events
+
+    /// The lease that a worker speaks for, renewed; `nil` for one that has none.
+    ///
+    /// - Throws: `LeaseLostError` when the worker names one that is over.
+    func lease(of worker: Worker?) async throws -> SessionLease? {
+        guard let worker else { return nil }
+        guard let lease = worker.lease else {
+            guard let lease = try await manager.getLease(holder: worker.name) else { return nil }
+            try await renew(lease)
+            return lease
         }
-        owners[key] = nil
+        try await renew(lease)
+        return lease
+    }
+
+    /// Renews a lease, if a third of its time has passed since that was done last: not every event needs to wait for the disk.
+    func renew(_ lease: SessionLease) async throws {
+        if let last = renewals[lease], last.duration(to: .now) < duration / 3 { return }
+        try await renewNow(lease)
+    }
+
+    func renewNow(_ lease: SessionLease) async throws {
+        // Before the renewal, so that events that come meanwhile don't renew it too.
+        renewals[lease] = .now
+        do {
+            try await manager.renewLease(lease, lasting: duration)
+        } catch {
+            renewals[lease] = nil
+            throw error
+        }
     }
 }
