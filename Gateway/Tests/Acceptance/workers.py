@@ -211,9 +211,9 @@ def demo():
                     assert "two" in holders(), sessions()
                     with sqlite3.connect(file) as database:
                         gone = database.execute(
-                            "SELECT session_id, count(*) FROM session_changes WHERE disconnect_text = 'worker gone' "
-                            "GROUP BY session_id").fetchall()
-                    assert all(count == 1 for _, count in gone), gone
+                            "SELECT session_id, count(*) FROM session_changes WHERE status = 'disconnected' "
+                            "AND disconnect_text = 'worker gone' GROUP BY session_id").fetchall()
+                    assert gone and all(count == 1 for _, count in gone), gone
                     print("  one dies: each of its accounts is disconnected once, and taken over")
 
 

@@ -96,7 +96,12 @@ struct WorkerData {
         switch value {
         case .null: nil
         case .number(let number):
-            if let whole = Int(exactly: number.rounded()) { whole } else { throw unreadable("is too large") }
+            // Beyond that a number in JSON is another one to many programs: RFC 8259, section 6.
+            if abs(number) < 9_007_199_254_740_992, let whole = Int(exactly: number) {
+                whole
+            } else {
+                throw unreadable("is not a whole number below 2^53")
+            }
         case .text(let text): Int(text.prefix { $0.isASCII && $0.isNumber })
         case .flag, .list, .object: throw unreadable("is not a number")
         }
