@@ -23,26 +23,64 @@ struct Configuration: Sendable {
     /// How many times real speed the demo plays at; `nil` for no demo.
     var demoSpeed: Double?
 
-    /// Reads a secret from a file that only its owner can read.
+    /// Reads a secret from a file that others can neither write nor, outside a folder of secrets, read.
     ///
-    /// - Throws: ``ConfigurationError`` when the file cannot be read, others may read it, or it holds no secret.
-    static func secret(inFile path: String) throws -> String {
-        let resolved = URL(filePath: path).resolvingSymlinksInPath().path
-        let attributes = try? FileManager.default.attributesOfItem(atPath: resolved)
-        guard let permissions = attributes?[.posixPermissions] as? Int else {
-            throw ConfigurationError("\(path) cannot be read: create it, with a secret as its only line.")
+    /// - Throws: ``ConfigurationError`` when the file cannot be read, others may use it, or it holds no secret.
+    static func secret(inFile path: String, secretFolders: [String] = Self.secretFolders) throws -> String {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        let failure = errno
+        guard descriptor >= 0 else {
+            throw ConfigurationError(
+                failure == EACCES
+                    ? "\(path) cannot be read: permission denied. Let the user that runs the gateway own it."
+                    : "\(path) cannot be read: create it, with a secret as its only line."
+            )
         }
-        // systemd gives the group of its own user the right to read, and nobody else: systemd.exec(5), LoadCredential.
-        let credentials = ProcessInfo.processInfo.environment["CREDENTIALS_DIRECTORY"]
-        let isCredential = credentials.map { path.hasPrefix($0 + "/") } ?? false
-        guard permissions & (isCredential ? 0o037 : 0o077) == 0 else {
-            throw ConfigurationError("Other users can access \(path): run chmod 600 on it.")
+        let file = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+        var status = stat()
+        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+            throw ConfigurationError("\(path) is no file: name one with a secret as its only line.")
         }
-        let text = (try? String(contentsOfFile: path, encoding: .utf8))?.trimmingCharacters(in: .whitespacesAndNewlines)
-        guard let text, !text.isEmpty, text.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
-            throw ConfigurationError("\(path) must hold one line of printable ASCII without spaces.")
+        guard status.st_mode & 0o022 == 0 else {
+            throw ConfigurationError("Other users can change \(path): run chmod 600 on it.")
+        }
+        guard status.st_mode & 0o055 == 0 || isMountedSecret(path, in: secretFolders) else {
+            throw ConfigurationError("Other users can read \(path): run chmod 600 on it.")
+        }
+        let text = (try? file.read(upToCount: 4096)).map { String(decoding: $0, as: UTF8.self) }
+        return try secret(text ?? "", from: path)
+    }
+
+    /// Checks a secret that came from a file or the environment.
+    static func secret(_ text: String, from source: String) throws -> String {
+        let text = text.trimmingCharacters(in: .whitespacesAndNewlines)
+        guard !text.isEmpty, text.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
+            throw ConfigurationError("\(source) must hold one line of printable ASCII without spaces.")
         }
         return text
+    }
+
+    /// A token is guessed as fast as the gateway answers, so it must be long.
+    static func token(_ text: String, from source: String) throws -> Token {
+        guard text.utf8.count >= 16 else {
+            throw ConfigurationError(
+                "The token in \(source) has fewer than 16 characters: make one with openssl rand -hex 32."
+            )
+        }
+        return Token(text)
+    }
+
+    /// Where container engines and systemd put secrets, with permissions of their own choice: Docker's are 0444, and those of
+    /// systemd are read by a group (systemd.exec(5), LoadCredential).
+    static let secretFolders =
+        ["/run/secrets", "/var/run/secrets"]
+        + [ProcessInfo.processInfo.environment["CREDENTIALS_DIRECTORY"]].compactMap(\.self)
+
+    private static func isMountedSecret(_ path: String, in folders: [String]) -> Bool {
+        let resolved = URL(filePath: path).resolvingSymlinksInPath().path
+        if folders.contains(where: { path.hasPrefix($0 + "/") || resolved.hasPrefix($0 + "/") }) { return true }
+        // Kubernetes mounts a secret anywhere, as links to a folder like ..2026_03_02_09_01_51.403.
+        return URL(filePath: resolved).deletingLastPathComponent().lastPathComponent.hasPrefix("..")
     }
 }
 

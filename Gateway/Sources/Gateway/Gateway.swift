@@ -21,7 +21,12 @@ struct Gateway: AsyncParsableCommand {
     @Option(help: "The port to serve on; 0 for any that is free.")
     var port = 3000
 
-    @Option(help: ArgumentHelp("A file (mode 0600) with the token that clients must send.", valueName: "path"))
+    @Option(
+        help: ArgumentHelp(
+            "A file (mode 0600) with the token that clients must send; GATEWAY_TOKEN in the environment does the same.",
+            valueName: "path"
+        )
+    )
     var tokenFile: String?
 
     @Option(help: ArgumentHelp("Post changes to this URL.", valueName: "url"))
@@ -69,9 +74,9 @@ struct Gateway: AsyncParsableCommand {
     /// The options, checked.
     ///
     /// - Throws: ``ConfigurationError`` with a sentence for the first that cannot be.
-    func checked() throws -> Configuration {
+    func checked(environment: [String: String] = ProcessInfo.processInfo.environment) throws -> Configuration {
         var configuration = Configuration(file: file, hostname: hostname, port: port)
-        configuration.token = try tokenFile.map { Token(try Configuration.secret(inFile: $0)) }
+        configuration.token = try token(in: environment)
         guard configuration.token != nil || Loopback.contains(hostname) else {
             throw ConfigurationError(
                 "Without a token anyone who reaches \(hostname) could link the accounts: add --token-file, or use 127.0.0.1."
@@ -91,13 +96,24 @@ struct Gateway: AsyncParsableCommand {
             }
             configuration.webhook = Configuration.Webhook(
                 url: webhook,
-                secret: try webhookSecretFile.map(Configuration.secret),
+                secret: try webhookSecretFile.map { try Configuration.secret(inFile: $0) },
                 firstPause: .milliseconds(webhookPause)
             )
         } else if webhookSecretFile != nil {
             throw ConfigurationError("A secret for webhooks needs a --webhook to sign.")
         }
         return configuration
+    }
+
+    private func token(in environment: [String: String]) throws -> Token? {
+        let variable = "GATEWAY_TOKEN"
+        switch (tokenFile, environment[variable]) {
+        case (nil, nil): return nil
+        case (let file?, nil): return try Configuration.token(Configuration.secret(inFile: file), from: file)
+        case (nil, let text?):
+            return try Configuration.token(Configuration.secret(text, from: variable), from: variable)
+        case (_?, _?): throw ConfigurationError("There are two tokens: leave out --token-file, or \(variable).")
+        }
     }
 
     /// Whether a text is a URL that can be posted to.

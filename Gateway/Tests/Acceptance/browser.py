@@ -334,23 +334,23 @@ def token(page, directory):
     print("a token")
     path = os.path.join(directory, "token")
     with open(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
-        file.write("correct-horse\n")
+        file.write("correct-horse-battery\n")
     with Gateway("--token-file", path) as gateway:
         page.driver.get(gateway.url)
         page.shows("#token", "Enter the gateway’s token")
         page.find("#token-text").send_keys("wrong" + Keys.ENTER)
         page.shows("#token-error", "Wrong token.")
         check("a wrong token is said to be wrong")
-        page.find("#token-text").send_keys("correct-horse" + Keys.ENTER)
+        page.find("#token-text").send_keys("correct-horse-battery" + Keys.ENTER)
         page.shows("#live", "Live")
         page.find("#new-id").send_keys("support" + Keys.ENTER)
         page.shows("#panel-id", "support")
-        authorization = {"Authorization": "Bearer correct-horse"}
+        authorization = {"Authorization": "Bearer correct-horse-battery"}
         gateway.request("PATCH", "/sessions/support", {"status": "qr_waiting", "qrCode": CODES[0]}, authorization)
         page.reads(CODES[0], "code-token")
         check("the right one opens the page, and its pictures")
         urls = page.script("return [location.href, ...performance.getEntriesByType('resource').map(entry => entry.name)]")
-        check("it is in no URL", len(urls) > 2 and not any("correct-horse" in url for url in urls))
+        check("it is in no URL", len(urls) > 2 and not any("correct-horse-battery" in url for url in urls))
 
 
 def main():

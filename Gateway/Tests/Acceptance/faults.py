@@ -346,9 +346,9 @@ def vanish():
         run("ip", "-n", name, "link", "set", "gwv1", "up")
         with folder() as directory:
             token = os.path.join(directory, "token")
-            with open(os.open(token, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file: file.write("correct-horse")
+            with open(os.open(token, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file: file.write("correct-horse-battery")
             with Gateway("--hostname", here, "--token-file", token) as gateway:
-                authorization = {"Authorization": "Bearer correct-horse"}
+                authorization = {"Authorization": "Bearer correct-horse-battery"}
 
                 def followers():
                     connection = http.client.HTTPConnection(here, gateway.port, timeout=10)
@@ -357,7 +357,7 @@ def vanish():
 
                 client = subprocess.Popen(["ip", "netns", "exec", name, sys.executable, "-c",
                     f"import socket, time\nc = socket.create_connection(('{here}', {gateway.port}))\n"
-                    "c.sendall(b'GET /changes HTTP/1.1\\r\\nHost: x\\r\\nAuthorization: Bearer correct-horse\\r\\n\\r\\n')\n"
+                    "c.sendall(b'GET /changes HTTP/1.1\\r\\nHost: x\\r\\nAuthorization: Bearer correct-horse-battery\\r\\n\\r\\n')\n"
                     "while c.recv(4096): pass"])
                 eventually(followers, "a follower")
                 run("ip", "-n", name, "link", "set", "gwv1", "down")
@@ -375,10 +375,10 @@ def log():
     os.environ["LOG_LEVEL"] = "trace"
     with folder() as directory:
         token, file = os.path.join(directory, "token"), os.path.join(directory, "sessions.sqlite")
-        with open(os.open(token, os.O_CREAT | os.O_WRONLY, 0o600), "w") as out: out.write("correct-horse")
+        with open(os.open(token, os.O_CREAT | os.O_WRONLY, 0o600), "w") as out: out.write("correct-horse-battery")
         webhook = "http://user:correct-battery@127.0.0.1:9/hook?key=correct-staple"
         with Gateway("--file", file, "--token-file", token, "--webhook", webhook, "--webhook-secret-file", token) as gateway:
-            authorization = {"Authorization": "Bearer correct-horse"}
+            authorization = {"Authorization": "Bearer correct-horse-battery"}
             send = lambda method, path, body=None, headers=authorization: gateway.request(method, path, body, headers)
             send("POST", "/sessions", {"id": "support"})
             send("POST", "/sessions/support/events", {"event": "connection.update", "data": {"qr": CODES[0]}})
@@ -387,8 +387,8 @@ def log():
             send("PATCH", "/sessions/support", {"status": CODES[0]})
             send("PATCH", "/sessions/support", {"status": "connected", "qrCode": CODES[0]})
             send("GET", "/sessions/support/qr")
-            send("GET", "/sessions", headers={"Authorization": "Bearer correct-horses"})
-            send("GET", "/sessions?token=correct-horse")
+            send("GET", "/sessions", headers={"Authorization": "Bearer correct-horse-batterys"})
+            send("GET", "/sessions?token=correct-horse-battery")
             time.sleep(1)
             # A file that is no database any more: an error of SQLite's, which is logged.
             os.remove(file)

@@ -43,9 +43,9 @@ def json_blocks():
         with open(receiver, "w") as file:
             file.write(block("receiver").replace("8080", str(port)).replace("print(", "print(json.dumps(message), ", 1))
         with open(os.open(secret, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
-            file.write("correct-horse\n")
+            file.write("correct-horse-battery\n")
         run = subprocess.Popen([sys.executable, receiver], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-                               env={**os.environ, "SECRET": "correct-horse"})
+                               env={**os.environ, "SECRET": "correct-horse-battery"})
         options = ["--webhook", f"http://127.0.0.1:{port}/hook", "--webhook-secret-file", secret, "--webhook-pause", "20"]
         with Gateway(*options) as gateway:
             gateway.create("support")
@@ -78,7 +78,7 @@ def nginx():
     with folder() as directory:
         token = os.path.join(directory, "token")
         with open(os.open(token, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
-            file.write("correct-horse\n")
+            file.write("correct-horse-battery\n")
         with Gateway("--token-file", token) as gateway:
             port = free_port()
             config = os.path.join(directory, "nginx.conf")
@@ -88,7 +88,7 @@ def nginx():
                            f"http {{ access_log off; server {{ listen 127.0.0.1:{port}; {location} }} }}")
             server = subprocess.Popen(["nginx", "-c", config], stderr=subprocess.DEVNULL)
 
-            def ask(method, path, body=None, token="correct-horse", host="gateway.example"):
+            def ask(method, path, body=None, token="correct-horse-battery", host="gateway.example"):
                 connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
                 headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", "Host": host}
                 connection.request(method, path, body, headers)

@@ -11,7 +11,7 @@ func sha256(_ text: String) -> String { Data(SHA256.hash(data: Data(text.utf8)))
 
 @Suite struct AccessTests {
     @Test func `with a token everything but the page and the health needs it`() async throws {
-        try await withGateway(Configuration(token: Token("correct-horse"))) { gateway in
+        try await withGateway(Configuration(token: Token("correct-horse-battery"))) { gateway in
             #expect(try await gateway.get("/health").status == .ok)
             #expect(try await gateway.get("/").status == .ok)
             for path in ["/sessions", "/changes", "/metrics", "/sessions/support/qr"] {
@@ -20,16 +20,19 @@ func sha256(_ text: String) -> String { Data(SHA256.hash(data: Data(text.utf8)))
                 #expect(refused.headers[.wwwAuthenticate] == "Bearer")
             }
             for text in [
-                "Bearer wrong", "Bearer correct-hors", "Bearer correct-horse2", "Basic correct-horse", "correct-horse",
+                "Bearer wrong", "Bearer correct-horse-batter", "Bearer correct-horse-battery2",
+                "Basic correct-horse-battery", "correct-horse-battery",
             ] {
                 #expect(try await gateway.get("/sessions", [.authorization: text]).status == .unauthorized, "\(text)")
             }
-            for text in ["Bearer correct-horse", "bearer correct-horse"] {
+            for text in ["Bearer correct-horse-battery", "bearer correct-horse-battery"] {
                 #expect(try await gateway.get("/sessions", [.authorization: text]).status == .ok, "\(text)")
             }
-            #expect(try await gateway.get("/sessions?token=correct-horse").status == .unauthorized)
+            #expect(try await gateway.get("/sessions?token=correct-horse-battery").status == .unauthorized)
             // Behind a proxy it has any name.
-            let headers: HTTPFields = [.authorization: "Bearer correct-horse", .init("Host")!: "gateway.example"]
+            let headers: HTTPFields = [
+                .authorization: "Bearer correct-horse-battery", .init("Host")!: "gateway.example",
+            ]
             #expect(try await gateway.get("/sessions", headers).status == .ok)
         }
     }
@@ -92,12 +95,66 @@ func sha256(_ text: String) -> String { Data(SHA256.hash(data: Data(text.utf8)))
 
     @Test func `a secret comes from a file that only its owner can use`() throws {
         let folder = TemporaryFolder()
-        #expect(try Configuration.secret(inFile: folder.write("correct-horse\n", to: "good")) == "correct-horse")
-        for (text, mode) in [("secret", 0o644), ("secret", 0o620), ("", 0o600), ("two words", 0o600), ("é", 0o600)] {
+        #expect(
+            try Configuration.secret(inFile: folder.write("correct-horse-battery\n", to: "good"))
+                == "correct-horse-battery"
+        )
+        for (text, mode, sentence) in [
+            ("secret", 0o644, "Other users can read"), ("secret", 0o640, "Other users can read"),
+            ("secret", 0o620, "Other users can change"), ("secret", 0o602, "Other users can change"),
+            ("", 0o600, "must hold one line"), ("two words", 0o600, "must hold one line"),
+            ("é", 0o600, "must hold one line"),
+        ] {
             let path = try folder.write(text, to: "bad", mode: mode)
-            #expect(throws: ConfigurationError.self, "\(text) \(mode)") { try Configuration.secret(inFile: path) }
+            let error = #expect(throws: ConfigurationError.self) { try Configuration.secret(inFile: path) }
+            #expect(error?.description.contains(sentence) == true, "\(text) \(mode)")
         }
-        #expect(throws: ConfigurationError.self) { try Configuration.secret(inFile: "\(folder.path)/none") }
+        for path in ["\(folder.path)/none", folder.path] {
+            #expect(throws: ConfigurationError.self) { try Configuration.secret(inFile: path) }
+        }
+    }
+
+    @Test func `a secret that Docker, Kubernetes or systemd mounted may be read by others, and changed by none`() throws
+    {
+        let folder = TemporaryFolder()
+        // Kubernetes: token -> ..data/token, and ..data -> ..2026_03_02_09_01_51.403
+        let version = folder.path + "/..2026_03_02_09_01_51.403"
+        try FileManager.default.createDirectory(atPath: version, withIntermediateDirectories: false)
+        _ = try folder.write("correct-horse-battery\n", to: "..2026_03_02_09_01_51.403/token", mode: 0o440)
+        try FileManager.default.createSymbolicLink(atPath: folder.path + "/..data", withDestinationPath: version)
+        let link = folder.path + "/token"
+        try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: "..data/token")
+        #expect(try Configuration.secret(inFile: link) == "correct-horse-battery")
+        #expect(chmod(link, 0o460) == 0)
+        #expect(throws: ConfigurationError.self) { try Configuration.secret(inFile: link) }
+        // Docker, and systemd's credentials.
+        let mounted = try folder.write("correct-horse-battery\n", to: "mounted", mode: 0o444)
+        #expect(throws: ConfigurationError.self) { try Configuration.secret(inFile: mounted) }
+        #expect(
+            try Configuration.secret(inFile: mounted, secretFolders: [folder.path]) == "correct-horse-battery"
+        )
+        #expect(throws: ConfigurationError.self) {
+            try Configuration.secret(inFile: mounted, secretFolders: [String(folder.path.dropLast())])
+        }
+    }
+
+    @Test func `a token has at least 16 characters, and comes from a file or the environment`() throws {
+        let folder = TemporaryFolder()
+        let file = try folder.write("correct-horse-ba\n", to: "token")
+        let short = try folder.write("correct-horse-b\n", to: "short")
+        func checked(_ arguments: [String], _ token: String? = nil) throws -> Configuration {
+            let environment = token.map { ["GATEWAY_TOKEN": $0] } ?? [:]
+            return try Gateway.parse(["--hostname", "0.0.0.0"] + arguments).checked(environment: environment)
+        }
+        #expect(try checked(["--token-file", file]).token?.matches("correct-horse-ba") == true)
+        #expect(try checked([], "correct-horse-ba").token?.matches("correct-horse-ba") == true)
+        for (arguments, token) in [
+            (["--token-file", short], nil), ([], "correct-horse-b"), ([], ""), ([], "correct horse battery"),
+            (["--token-file", file], "correct-horse-ba"),
+        ] as [([String], String?)] {
+            let error = #expect(throws: ConfigurationError.self) { try checked(arguments, token) }
+            #expect(error?.description.contains("correct") == false)
+        }
     }
 
     @Test(arguments: [
@@ -114,15 +171,15 @@ func sha256(_ text: String) -> String { Data(SHA256.hash(data: Data(text.utf8)))
 
     @Test func `options become a configuration`() throws {
         let folder = TemporaryFolder()
-        let secret = try folder.write("correct-horse", to: "secret")
+        let secret = try folder.write("correct-horse-battery", to: "secret")
         let command = try Gateway.parse([
             "--file", folder.file, "--hostname", "0.0.0.0", "--port", "8080", "--token-file", secret, "--lease", "5",
             "--webhook", "https://user:password@receiver.example/hook", "--webhook-secret-file", secret, "--demo",
         ])
         let configuration = try command.checked()
         #expect(configuration.file == folder.file)
-        #expect(configuration.token?.matches("correct-horse") == true)
-        #expect(configuration.webhook?.secret == "correct-horse")
+        #expect(configuration.token?.matches("correct-horse-battery") == true)
+        #expect(configuration.webhook?.secret == "correct-horse-battery")
         #expect(configuration.lease == .seconds(5))
         #expect(configuration.demoSpeed == 1)
     }

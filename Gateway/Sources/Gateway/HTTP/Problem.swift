@@ -49,7 +49,12 @@ struct Problem: Error {
     )
 
     static func tooLarge(_ limit: Int) -> Problem {
-        Problem(status: .contentTooLarge, code: "body_too_large", detail: "A body may have at most \(limit) bytes.")
+        Problem(
+            status: .contentTooLarge,
+            code: "body_too_large",
+            detail:
+                "A body may have at most \(limit) bytes: leave out what the gateway doesn't read, such as error.data."
+        )
     }
 }
 
