@@ -24,12 +24,16 @@ enum BaileysEvent: String {
         case nil: break
         }
         if let code = try data["qr"].code() { return .qrCode(code) }
-        return data["isNewLogin"].isTrue ? .opening : nil
+        return try data["isNewLogin"].isTrue ? .opening : nil
     }
 
     /// - Parameter error: A `Boom` as JSON, `{}`, which is all that JSON leaves of a plain `Error`, or its text.
     private static func closed(_ error: WorkerData, _ date: Date) throws -> SessionReport {
         guard error.isPresent else { return .ended(.closedByWorker, final: false) }
+        if let text = error.ownText {
+            let words = text.hasPrefix("Error: ") ? String(text.dropFirst(7)) : text
+            return .closed(DisconnectReason(workersText: words), reconnects: true)
+        }
         let message = try message(of: error)
         let code = try error["output"]["statusCode"].number() ?? error["statusCode"].number()
         let asSaid = SessionReport.closed(DisconnectReason(code: code, workersText: message), reconnects: true)
@@ -56,11 +60,8 @@ enum BaileysEvent: String {
 
     /// The error's own words: the payload of a server's error says "An internal server error occurred" whatever happened.
     private static func message(of error: WorkerData) throws -> String {
-        let texts = [
-            error.ownText, try error["message"].text(), try error["output"]["payload"]["message"].text(),
-        ]
-        let text = texts.lazy.compactMap(\.self).first { !$0.isEmpty } ?? ""
-        return text.hasPrefix("Error: ") ? String(text.dropFirst(7)) : text
+        let texts = [try error["message"].text(), try error["output"]["payload"]["message"].text()]
+        return texts.lazy.compactMap(\.self).first { !$0.isEmpty } ?? ""
     }
 
     /// `me` of `Partial<AuthenticationCreds>`. A worker posts nothing else of that.

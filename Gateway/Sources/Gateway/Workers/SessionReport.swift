@@ -96,7 +96,7 @@ extension SessionReport {
         if let text = try data["status"].text() {
             guard let status = Session.Status(rawValue: text) else {
                 let names = Session.Status.allCases.map(\.rawValue).joined(separator: ", ")
-                throw data["status"].unreadable("is none of \(names)")
+                throw try data["status"].unreadable("is none of \(names)")
             }
             updates.status = status
         }
@@ -107,7 +107,7 @@ extension SessionReport {
         if let text = try data["phoneNumber"].text() {
             let number = PhoneNumber(digits: text) ?? PhoneNumber(address: text)
             guard text.isEmpty || number != nil else {
-                throw data["phoneNumber"].unreadable("is no phone number: send digits with the country code")
+                throw try data["phoneNumber"].unreadable("is no phone number: send digits with the country code")
             }
             updates.phoneNumber = number.map { .set($0.digits) } ?? .clear
         }

@@ -71,8 +71,9 @@ enum WhatsmeowEvent: String {
 
     /// A `QRChannelItem`. What comes next in whatsmeow is a step of the pairing, until it is known here.
     private static func pairing(_ data: WorkerData) throws -> SessionReport? {
-        switch try data["Event"].text() {
-        case "code": try data["Code"].code().map(SessionReport.qrCode)
+        let code = try data["Code"].code()
+        return switch try data["Event"].text() {
+        case "code": code.map(SessionReport.qrCode)
         case "success": .paired
         case "timeout": .pairingEnded(DisconnectReason(.codesUsedUp))
         case "error": .pairingEnded(DisconnectReason(.pairingFailed))
@@ -94,8 +95,8 @@ enum WhatsmeowEvent: String {
 
     private static func connectFailure(_ data: WorkerData) throws -> SessionReport {
         let code = try data["Reason"].number()
-        if let refused = refused(code) { return refused }
         let message = try data["Message"].text() ?? ""
+        if let refused = refused(code) { return refused }
         let text = message.isEmpty ? code.flatMap { failures[$0] } ?? "" : message
         return .closed(DisconnectReason(code: code, workersText: text), reconnects: false)
     }

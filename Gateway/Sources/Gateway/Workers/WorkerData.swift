@@ -53,21 +53,33 @@ struct WorkerData {
         self.place = place
     }
 
-    /// A member of an object; nothing if this is something else.
+    /// A member of an object; nothing when there is no object.
+    ///
+    /// - Throws: ``Problem`` with the place when this is something else.
     subscript(_ name: String) -> WorkerData {
-        var member = JSONValue.null
-        if case .object(let members) = value { member = members[name] ?? .null }
-        return WorkerData(member, at: "\(place).\(name)")
+        get throws {
+            switch value {
+            case .object(let members): WorkerData(members[name] ?? .null, at: "\(place).\(name)")
+            case .null: WorkerData(.null, at: "\(place).\(name)")
+            default: throw unreadable("is not an object")
+            }
+        }
     }
 
     /// Whether it is there, and not null.
     var isPresent: Bool { value != .null }
 
-    /// The first value of a list.
+    /// The first value of a list; nothing when there is no list.
+    ///
+    /// - Throws: ``Problem`` with the place when this is something else.
     var first: WorkerData {
-        var first = JSONValue.null
-        if case .list(let values) = value { first = values.first ?? .null }
-        return WorkerData(first, at: "\(place).0")
+        get throws {
+            switch value {
+            case .list(let values): WorkerData(values.first ?? .null, at: "\(place).0")
+            case .null: self
+            default: throw unreadable("is not a list")
+            }
+        }
     }
 
     var isTrue: Bool { value == .flag(true) }
