@@ -73,6 +73,58 @@ import WhatsAppSessions
         }
     }
 
+    @Test func `no two ids ever become one on their way through a URL`() async throws {
+        // A mark at the front, as in a file that Excel wrote; the two forms of é; cases, spaces and pluses; what looks encoded.
+        let ids = [
+            "support", "\u{feff}support", "Support", " support", "support ", "e\u{301}", "\u{e9}", "a b", "a+b",
+            "a%20b",
+            "a%2520b", "\u{202e}support", "\u{200b}support", "a/b", "a\\b", "a;b", "a?b", "a#b", "\u{0}",
+        ]
+        try await withGateway { gateway in
+            for id in ids {
+                try await gateway.manager.createSession(id)
+                // Of the bytes, since the two forms of é are one to Swift.
+                let name = Data(id.utf8).map { "%" + ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+                try await gateway.send(.patch, "/sessions/\(name)", #"{"name":"\#(name)"}"#)
+            }
+            for id in ids {
+                let name = Data(id.utf8).map { "%" + ($0 < 16 ? "0" : "") + String($0, radix: 16).uppercased() }
+                    .joined()
+                let session = try await gateway.get("/sessions/\(name)").session
+                #expect(Array(session.id.utf8) == Array(id.utf8))
+                #expect(session.name == name.lowercased())
+            }
+            #expect(try await gateway.get("/sessions").json(Ids.self).sessions.count == ids.count)
+            for id in ids {
+                let name = Data(id.utf8).map { "%" + ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+                let deleted = try await gateway.client.execute(uri: "/sessions/\(name)", method: .delete)
+                #expect(deleted.status == .noContent)
+            }
+            #expect(try await gateway.get("/sessions/%ff").problem.code == "bad_id")
+        }
+        // A client mends some of these before it sends them.
+        for text in ["%", "%f", "%zz", "%+1", "%ff", "%c3%28", "a%2", "%ED%A0%80"] {
+            #expect(String(percentEncoded: text) == nil, "\(text)")
+        }
+    }
+
+    private struct Ids: Decodable {
+        struct One: Decodable { var id: String }
+        var sessions: [One]
+    }
+
+    @Test(arguments: [".", "..", "a/../b", "a/./b", "a//b", "/a", "a/", "../a", "/"])
+    func `an id that a proxy would make another one of is refused`(id: String) async throws {
+        try await withGateway { gateway in
+            let refused = try await gateway.send(.post, "/sessions", #"{"id":"\#(id)"}"#)
+            #expect(refused.status == .unprocessableContent)
+            #expect(try refused.problem.code == "id_not_addressable")
+            for id in ["a.b", "...", "a/b", ".a", "a.", "-"] {
+                #expect(try await gateway.send(.post, "/sessions", #"{"id":"\#(id)"}"#).status == .created, "\(id)")
+            }
+        }
+    }
+
     @Test(arguments: [".", "..", String(repeating: "x", count: 1001)])
     func `an id that no URL can name is refused`(id: String) async throws {
         try await withGateway { gateway in
