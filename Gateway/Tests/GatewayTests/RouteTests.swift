@@ -90,7 +90,9 @@ import WhatsAppSessions
             for id in ids {
                 let name = Data(id.utf8).map { "%" + ($0 < 16 ? "0" : "") + String($0, radix: 16).uppercased() }
                     .joined()
-                let session = try await gateway.get("/sessions/\(name)").session
+                let answer = try await gateway.get("/sessions/\(name)")
+                #expect(answer.status == .ok, "\(name)")
+                let session = try answer.session
                 #expect(Array(session.id.utf8) == Array(id.utf8))
                 #expect(session.name == name.lowercased())
             }
@@ -100,7 +102,6 @@ import WhatsAppSessions
                 let deleted = try await gateway.client.execute(uri: "/sessions/\(name)", method: .delete)
                 #expect(deleted.status == .noContent)
             }
-            #expect(try await gateway.get("/sessions/%ff").problem.code == "bad_id")
         }
         // A client mends some of these before it sends them.
         for text in ["%", "%f", "%zz", "%+1", "%ff", "%c3%28", "a%2", "%ED%A0%80"] {
