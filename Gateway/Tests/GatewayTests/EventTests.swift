@@ -126,6 +126,8 @@ import WhatsAppSessions
             "connection.update", #"{"connection":"close","lastDisconnect":{"error":{"output":{"statusCode":{}}}}}"#,
             "data.lastDisconnect.error.output.statusCode"
         ),
+        ("connection.update", "[]", "data"), ("creds.update", #"{"me":["1@s.whatsapp.net"]}"#, "data.me"),
+        ("QR", #"{"Codes":"2@code"}"#, "data.Codes"), ("LoggedOut", #"{"Reason":1e99}"#, "data.Reason"),
         ("LoggedOut", #"{"Reason":true}"#, "data.Reason"), ("creds.update", #"{"me":{"id":{}}}"#, "data.me.id"),
         ("session", #"{"status":"online"}"#, "data.status"),
         ("session", #"{"phoneNumber":"+44 7700 900123"}"#, "data.phoneNumber"),
