@@ -21,7 +21,7 @@ class Gateway:
     """Starts the gateway; `port` 0 takes a free one, which stays the same over a restart."""
 
     def __init__(self, *options, port=0):
-        self.options, self.port, self.process, self.log = options, port, None, []
+        self.options, self.port, self.process, self.log, self.token = options, port, None, [], None
         self.start()
 
     def start(self):
@@ -67,6 +67,8 @@ class Gateway:
         """Returns the status, and the body as JSON where it is."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         headers = dict(headers or {})
+        if self.token:
+            headers.setdefault("Authorization", f"Bearer {self.token}")
         if body is not None:
             headers.setdefault("Content-Type", "application/json")
         try:

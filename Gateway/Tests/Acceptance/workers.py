@@ -9,7 +9,7 @@ class Worker:
     def __init__(self, directory, name, gateway, log="output.txt", **environment):
         self.output = open(os.path.join(directory, log), "a+")
         self.process = subprocess.Popen(
-            ["node", name], cwd=directory, stdout=self.output, stderr=self.output,
+            ["node", name] if name.endswith(".mjs") else [name], cwd=directory, stdout=self.output, stderr=self.output,
             env={**os.environ, "GATEWAY": gateway.url, "RECORDING": RECORDING, **environment})
 
     def __enter__(self):
@@ -179,6 +179,79 @@ def lives():
                     print(f"  {name}: {reason['text']}, and what links the account is {'kept' if kept else 'removed'}")
 
 
+def whatsmeow():
+    """The Go worker, through what happens to accounts."""
+    pair = [[0, "QRChannelItem", {"Event": "code", "Code": "2@one"}], [0.3, "PairSuccess", {"ID": "447700900123:1@s.whatsapp.net", "BusinessName": "Ana"}],
+            [0, "QRChannelItem", {"Event": "success"}], [0.2, "Connected", {}], [0.1, "PushNameSetting", {"Action": {"name": "Ana Souza"}}],
+            [0, "Message", {"Text": "2@SECRET"}], [0, "Disconnected", {}], [0.2, "Connected", {}], [0.1, "KeepAliveTimeout", {"ErrorCount": 2}],
+            [0.2, "KeepAliveRestored", {}]]
+    online = [[0, "Connected", {}]]
+    with folder() as directory:
+        file = os.path.join(directory, "sessions.sqlite")
+        for name in os.listdir(os.path.join(PACKAGE, "Workers", "whatsmeow")):
+            shutil.copy(os.path.join(PACKAGE, "Workers", "whatsmeow", name), directory)
+        with open(os.path.join(directory, "go.mod"), "a") as module:
+            for name, path in [("go.mau.fi/whatsmeow", "whatsmeow"), ("github.com/mattn/go-sqlite3", "go-sqlite3")]:
+                module.write(f"\nreplace {name} => {HERE}/fake-whatsmeow/{path}\n")
+        environment = {**os.environ, "GOPROXY": "off", "GOFLAGS": "-mod=mod", "GOTOOLCHAIN": "local"}
+        for command in [["go", "vet", "."], ["go", "build", "-race", "-o", "worker", "."]]:
+            subprocess.run(command, cwd=directory, env=environment, check=True)
+        binary = os.path.join(directory, "worker")
+        token = os.path.join(directory, "token")
+        with open(os.open(token, os.O_CREAT | os.O_WRONLY, 0o600), "w") as written:
+            written.write("correct-horse-battery")
+        with Gateway("--file", file, "--lease", "2", "--token-file", token) as gateway:
+            gateway.token = "correct-horse-battery"
+            live = lambda *clients, **more: Worker(directory, binary, gateway, **{"GATEWAY_TOKEN": gateway.token, "LIFE": json.dumps(clients), **more})
+            gateway.create("support")
+            session = lambda: gateway.session("support")
+            status = lambda: session()["status"]
+            with live(pair, online) as worker:
+                eventually(lambda: len(changes(file)) >= 7 and status() == "connected", "paired, lost and online again")
+                assert changes(file) == ["initializing", "qr_waiting", "initializing", "connected", "initializing", "connected",
+                                         "initializing", "connected"], changes(file)
+                eventually(lambda: session().get("name") == "Ana Souza", "its name")
+                assert session()["holder"] == "whatsmeow-1" and session()["phoneNumber"] == "447700900123", session()
+                print("  first pairing, a lost line, and a link that was dead for a while")
+
+                before = len(changes(file, "1"))
+                gateway.stop()
+                gateway.start()
+                time.sleep(1.5)
+                assert len(changes(file, "1")) == before and status() == "connected", changes(file, "1")
+                print("  a restart of the gateway: no change at all")
+
+                gateway.kill()
+                time.sleep(4)
+                gateway.start()
+                eventually(lambda: status() == "connected" and session().get("holder"), "online after the gateway was away")
+                print("  the gateway away for twice the lease: online again")
+
+                clients = worker.said.count("client ")
+                worker.stop_for(4)
+                eventually(lambda: status() == "connected" and worker.said.count("client ") > clients, "online again after it was stopped")
+                print("  the worker stopped for twice its lease: it closes its socket, and begins anew")
+                assert "blocked" not in worker.said and "DATA RACE" not in worker.said, worker.said
+            eventually(lambda: status() == "disconnected", "the worker is gone")
+            with live([[0, "Connected", {}]] + [[0, "Message", {"Text": "x"}]] * 2000 + [[0.3, "Disconnected", {}], [0, "Connected", {}]]) as worker:
+                eventually(lambda: status() == "connected", "online")
+                gateway.kill()
+                time.sleep(1)
+                gateway.start()
+                eventually(lambda: status() == "connected", "online after the gateway was killed")
+                assert "blocked" not in worker.said and "SECRET" not in worker.said, worker.said
+                print("  thousands of messages and a gateway that is away never block its handler")
+            for data, reason, kept in [
+                (["TemporaryBan", {"Code": 101, "Expire": 0}], {"code": 101, "text": "temporarily banned"}, True),
+                (["LoggedOut", {"OnConnect": True, "Reason": 401}], {"code": 401, "text": "logged out"}, False),
+            ]:
+                gateway.request("PATCH", gateway.path("support"), {"status": "initializing"})
+                with live(online + [[0.3] + data]):
+                    eventually(lambda: status() == "disconnected" and session()["disconnectReason"] == reason, reason["text"])
+                    eventually(lambda: ("support" in json.load(open(os.path.join(directory, "accounts.json")))) == kept, "what is linked")
+                    print(f"  {reason['text']}, and what links the account is {'kept' if kept else 'removed'}")
+
+
 def demo():
     """demo.mjs pairs its accounts, and two of them share them."""
     with folder() as directory:
@@ -217,7 +290,7 @@ def demo():
                     print("  one dies: each of its accounts is disconnected once, and taken over")
 
 
-for check in [baileys, lives, demo]:
+for check in [baileys, lives, whatsmeow, demo]:
     if len(sys.argv) > 1 and check.__name__ not in sys.argv[1:]: continue
     print(f"{check.__name__}: {check.__doc__}", flush=True)
     check()

@@ -1,0 +1,345 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Session is a session as the gateway tells it, as far as a worker cares.
+type Session struct {
+	ID               string `json:"id"`
+	Status           string `json:"status"`
+	Holder           string `json:"holder"`
+	NeedsSocket      bool   `json:"needsSocket"`
+	Linked           bool   `json:"linked"`
+	DisconnectReason *struct {
+		Text string `json:"text"`
+	} `json:"disconnectReason"`
+}
+
+var (
+	// ErrLost means that another worker serves the session, or that the lease is over: close the socket.
+	ErrLost = errors.New("another worker serves the session")
+	// ErrDeleted means that there is no such session any more.
+	ErrDeleted = errors.New("the session was deleted")
+	// ErrLate means that the event came too late, and is to be dropped.
+	ErrLate = errors.New("the event came too late")
+)
+
+// Gateway is the gateway as a worker sees it.
+type Gateway struct {
+	url, token, worker string
+	client             *http.Client
+
+	mutex sync.Mutex
+	lease string
+	ends  time.Time // by the wall clock, which goes on while the machine sleeps; zero before the first lease
+	turns map[string]*turn
+}
+
+// turn is what waits to be done for one session.
+type turn struct {
+	waiting []func()
+}
+
+// NewGateway takes GATEWAY and GATEWAY_TOKEN from the environment.
+func NewGateway(worker string) *Gateway {
+	address := os.Getenv("GATEWAY")
+	if address == "" {
+		address = "http://127.0.0.1:3000"
+	}
+	return &Gateway{
+		url: address, token: os.Getenv("GATEWAY_TOKEN"), worker: worker,
+		client: &http.Client{Timeout: 90 * time.Second}, turns: map[string]*turn{},
+	}
+}
+
+// InTurn runs what is done for one session one after the other, and never blocks its caller.
+func (gateway *Gateway) InTurn(id string, action func()) {
+	gateway.mutex.Lock()
+	defer gateway.mutex.Unlock()
+	if waiting, isBusy := gateway.turns[id]; isBusy {
+		waiting.waiting = append(waiting.waiting, action)
+		return
+	}
+	gateway.turns[id] = &turn{waiting: []func(){action}}
+	go func() {
+		for {
+			gateway.mutex.Lock()
+			mine := gateway.turns[id]
+			if len(mine.waiting) == 0 {
+				delete(gateway.turns, id)
+				gateway.mutex.Unlock()
+				return
+			}
+			next := mine.waiting[0]
+			mine.waiting = mine.waiting[1:]
+			gateway.mutex.Unlock()
+			next()
+		}
+	}()
+}
+
+// Report posts an event until the gateway has it. The session is nil when the event says nothing.
+func (gateway *Gateway) Report(id, event string, data any, at time.Time) (*Session, error) {
+	return gateway.send(id, "/events", map[string]any{"event": event, "data": data, "at": at.UnixMilli()})
+}
+
+// Claim claims a session, before its socket is opened.
+func (gateway *Gateway) Claim(id string) (*Session, error) {
+	return gateway.send(id, "/claim", map[string]any{})
+}
+
+// IsFree is whether this worker may serve a session, as far as it is known.
+func (gateway *Gateway) IsFree(session Session) bool {
+	return session.Holder == "" || session.Holder == gateway.worker
+}
+
+func (gateway *Gateway) send(id, path string, content map[string]any) (*Session, error) {
+	for attempt := 0; ; attempt++ {
+		if gateway.isOver() {
+			return nil, ErrLost
+		}
+		content["worker"] = gateway.worker
+		if lease := gateway.currentLease(); lease != "" {
+			content["lease"] = lease
+		}
+		body, err := json.Marshal(content)
+		if err != nil {
+			return nil, err
+		}
+		session, err := gateway.post("/sessions/"+url.PathEscape(id)+path, body)
+		if err != errAgain {
+			return session, err
+		}
+		time.Sleep(pauseBefore(attempt))
+	}
+}
+
+var errAgain = errors.New("the gateway cannot be reached")
+
+func (gateway *Gateway) post(path string, body []byte) (*Session, error) {
+	request, err := gateway.request(context.Background(), http.MethodPost, path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	response, err := gateway.client.Do(request)
+	if err != nil {
+		return nil, errAgain
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil {
+		return nil, errAgain
+	}
+	switch response.StatusCode {
+	case http.StatusOK:
+		var session Session
+		return &session, json.Unmarshal(answer, &session)
+	case http.StatusNoContent:
+		return nil, nil
+	}
+	var problem struct{ Code string }
+	_ = json.Unmarshal(answer, &problem)
+	switch {
+	case problem.Code == "session_not_found":
+		return nil, ErrDeleted
+	case problem.Code == "not_the_holder", problem.Code == "lease_lost", problem.Code == "taken":
+		return nil, ErrLost
+	case problem.Code != "" && response.StatusCode == http.StatusUnprocessableEntity:
+		return nil, ErrLate
+	case problem.Code != "" && response.StatusCode < 500:
+		// What the gateway itself refused doesn't get better; a proxy's 401, 404 or 429 may pass.
+		return nil, fmt.Errorf("the gateway answered %d, %s", response.StatusCode, problem.Code)
+	}
+	return nil, errAgain
+}
+
+func (gateway *Gateway) request(ctx context.Context, method, path string, body io.Reader) (*http.Request, error) {
+	request, err := http.NewRequestWithContext(ctx, method, gateway.url+path, body)
+	if err == nil && gateway.token != "" {
+		request.Header.Set("Authorization", "Bearer "+gateway.token)
+	}
+	return request, err
+}
+
+func pauseBefore(attempt int) time.Duration {
+	pauses := []time.Duration{1, 2, 4, 8, 10}
+	if attempt >= len(pauses) {
+		attempt = len(pauses) - 1
+	}
+	return pauses[attempt] * time.Second
+}
+
+// Follower is told what happens to the sessions.
+type Follower interface {
+	// All is every session: at first, with a new lease, and whenever the place in the journal is lost.
+	All(sessions []Session)
+	Changed(session Session)
+	Deleted(id string)
+	// Over is called when the lease is over: others may serve the sessions from now on, so close every socket.
+	Over()
+}
+
+// Follow follows the sessions for ever.
+func (gateway *Gateway) Follow(follower Follower) {
+	go gateway.watchLease(follower)
+	cursor := ""
+	for attempt := 0; ; attempt++ {
+		isNew, isReady, err := gateway.follow(&cursor, follower)
+		if isReady {
+			attempt = 0
+		}
+		if isNew {
+			cursor = ""
+			continue
+		}
+		log.Printf("no stream of changes: %v", err)
+		time.Sleep(pauseBefore(attempt))
+	}
+}
+
+func (gateway *Gateway) watchLease(follower Follower) {
+	wasOver := false
+	for range time.Tick(250 * time.Millisecond) {
+		isOver := gateway.isOver()
+		if isOver && !wasOver {
+			follower.Over()
+		}
+		wasOver = isOver
+	}
+}
+
+// follow reads one stream to its end. It is new when the lease is another one than before, or was thought to be over: then every
+// session is looked at again.
+func (gateway *Gateway) follow(cursor *string, follower Follower) (isNew, isReady bool, err error) {
+	query := url.Values{"worker": {gateway.worker}}
+	if lease := gateway.currentLease(); lease != "" {
+		query.Set("lease", lease)
+	}
+	if *cursor != "" {
+		query.Set("after", *cursor)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	watchdog := time.AfterFunc(40*time.Second, cancel)
+	defer watchdog.Stop()
+	request, err := gateway.request(ctx, http.MethodGet, "/changes?"+query.Encode(), nil)
+	if err != nil {
+		return false, false, err
+	}
+	asked := time.Now().Round(0)
+	response, err := (&http.Client{}).Do(request)
+	if err != nil {
+		return false, false, err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return false, false, fmt.Errorf("the gateway answered %d", response.StatusCode)
+	}
+	var arriving []Session
+	isArriving := false
+	event, id, data := "", "", ""
+	var offset *time.Duration
+	for lines := bufio.NewReader(response.Body); ; {
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			return false, isReady, err
+		}
+		watchdog.Reset(40 * time.Second)
+		if line = strings.TrimSuffix(line, "\n"); line != "" {
+			name, value, _ := strings.Cut(line, ": ")
+			switch name {
+			case "event":
+				event = value
+			case "id":
+				id = value
+			case "data":
+				data = value
+			}
+			continue
+		}
+		switch event {
+		case "lease":
+			if gateway.hold(data, asked, &offset) && *cursor != "" {
+				return true, isReady, nil
+			}
+		case "reset":
+			arriving, isArriving = nil, true
+		case "session":
+			var session Session
+			if err := json.Unmarshal([]byte(data), &session); err != nil {
+				return false, isReady, err
+			}
+			if isArriving {
+				arriving = append(arriving, session)
+			} else {
+				follower.Changed(session)
+			}
+		case "deleted":
+			var session Session
+			if err := json.Unmarshal([]byte(data), &session); err != nil {
+				return false, isReady, err
+			}
+			follower.Deleted(session.ID)
+		case "ready":
+			if isArriving {
+				follower.All(arriving)
+			}
+			isArriving, isReady = false, true
+		}
+		if id != "" {
+			*cursor = id
+		}
+		event, id, data = "", "", ""
+	}
+}
+
+// hold notes a lease or its renewal. It is counted from before the request, so that it is never thought to last longer than it does.
+func (gateway *Gateway) hold(data string, asked time.Time, offset **time.Duration) (isNew bool) {
+	var news struct {
+		Lease   string
+		Seconds float64
+		Time    time.Time
+	}
+	if err := json.Unmarshal([]byte(data), &news); err != nil {
+		log.Printf("a lease cannot be read: %v", err)
+		return false
+	}
+	if *offset == nil {
+		difference := asked.Sub(news.Time)
+		*offset = &difference
+	}
+	wasOver := gateway.isOver()
+	gateway.mutex.Lock()
+	defer gateway.mutex.Unlock()
+	gateway.ends = news.Time.Add(**offset).Add(time.Duration(news.Seconds * float64(time.Second)))
+	isNew = wasOver || (gateway.lease != "" && gateway.lease != news.Lease)
+	gateway.lease = news.Lease
+	return isNew
+}
+
+func (gateway *Gateway) currentLease() string {
+	gateway.mutex.Lock()
+	defer gateway.mutex.Unlock()
+	return gateway.lease
+}
+
+func (gateway *Gateway) isOver() bool {
+	gateway.mutex.Lock()
+	defer gateway.mutex.Unlock()
+	return !gateway.ends.IsZero() && time.Now().Round(0).After(gateway.ends)
+}
