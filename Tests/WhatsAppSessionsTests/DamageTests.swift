@@ -17,6 +17,7 @@ import WhatsAppSessionsSQLite
         ("status_changed_at = 'noon'", "status_changed_at"), ("qr_code_received_at = 0.5", "qr_code_received_at"),
         ("disconnect_text = CAST(x'c0' AS TEXT)", "disconnect_text"),
         ("disconnect_text = '', disconnect_code = 'x'", "disconnect_code"), ("qr_code_number = 'x'", "qr_code_number"),
+        ("restriction = CAST(x'c0' AS TEXT)", "restriction"),
     ])
     func `a damaged row names its column and itself, and does not hide its neighbours`(
         damage: String,
@@ -114,7 +115,7 @@ import WhatsAppSessionsSQLite
             CREATE TABLE sessions (
                 seq INTEGER PRIMARY KEY, id, status, phone_number, name, created_at, connected_at, qr_code,
                 status_changed_at, qr_code_received_at, disconnect_code, disconnect_text, qr_code_number,
-                lease
+                lease, restriction
             );
             INSERT INTO sessions SELECT * FROM copy;
             """

@@ -22,6 +22,23 @@ import Testing
 
     private func time(_ milliseconds: Int64) -> Date { Date(milliseconds: milliseconds) }
 
+    @Test func `a restriction stays whatever the status is, until it is cleared, and each change of it is kept`() throws
+    {
+        try manager.createSession("support")
+        let cursor = try manager.snapshot().cursor
+        let restricted = SessionUpdates(status: .connected, restriction: .set("new chats"))
+        #expect(try manager.updateSession("support", restricted).restriction == "new chats")
+        try manager.updateSession("support", SessionUpdates(status: .disconnected))
+        #expect(try manager.getSession("support")?.restriction == "new chats")
+        #expect(try manager.getAllSessions().map(\.restriction) == ["new chats"])
+        #expect(try manager.query("SELECT restriction FROM session_overview") == "new chats")
+        #expect(try manager.updateSession("support", SessionUpdates(restriction: .clear)).restriction == nil)
+        try manager.updateSession("support", SessionUpdates(restriction: .clear))
+        let fields = try manager.getChanges(after: cursor).map(\.fields)
+        #expect(fields == [[.status, .connectedAt, .restriction], [.status], [.restriction]])
+        #expect(try manager.query("SELECT fields FROM session_history ORDER BY number DESC LIMIT 1") == "restriction")
+    }
+
     // MARK: Times
 
     @Test func `a code that comes late counts from when WhatsApp sent it, and never from the future`() throws {

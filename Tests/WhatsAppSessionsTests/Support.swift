@@ -37,7 +37,8 @@ extension Session {
             createdAt: createdAt,
             connectedAt: connectedAt,
             qrCode: qrCode,
-            disconnectReason: disconnectReason
+            disconnectReason: disconnectReason,
+            restriction: restriction
         )
     }
 }

@@ -45,6 +45,8 @@ public struct Session: Identifiable, Hashable, Codable, Sendable {
     public let qrCodeExpiresAt: Date?
     /// Why the account last went offline. It stays while the account is paired again, and is `nil` once it is connected.
     public let disconnectReason: DisconnectReason?
+    /// What WhatsApp doesn't let the account do although it may be online, in the worker's words; `nil` when there is nothing.
+    public let restriction: String?
     /// Who serves the session: the holder of the lease under which it was claimed, until that lease is over; `nil` when nobody does
     /// (<doc:Leases>).
     public let holder: String?
@@ -62,7 +64,8 @@ public struct Session: Identifiable, Hashable, Codable, Sendable {
         qrCodeReceivedAt: Date? = nil,
         disconnectReason: DisconnectReason? = nil,
         qrCodeExpiresAt: Date? = nil,
-        holder: String? = nil
+        holder: String? = nil,
+        restriction: String? = nil
     ) {
         self.id = id
         self.status = status
@@ -76,6 +79,7 @@ public struct Session: Identifiable, Hashable, Codable, Sendable {
         self.qrCodeExpiresAt = qrCodeExpiresAt
         self.disconnectReason = disconnectReason
         self.holder = holder
+        self.restriction = restriction
     }
 }
 
@@ -94,7 +98,8 @@ extension Session {
             qrCodeReceivedAt: qrCodeReceivedAt,
             disconnectReason: disconnectReason,
             qrCodeExpiresAt: qrCodeExpiresAt,
-            holder: holder
+            holder: holder,
+            restriction: restriction
         )
     }
 }
@@ -130,6 +135,7 @@ extension Session: Redacted {
             "qrCodeReceivedAt": qrCodeReceivedAt as Any,
             "qrCodeExpiresAt": qrCodeExpiresAt as Any,
             "disconnectReason": disconnectReason as Any,
+            "restriction": restriction as Any,
             "holder": holder as Any,
         ]
         return Mirror(self, children: children, displayStyle: .struct)

@@ -67,10 +67,12 @@ extension SessionChange {
         public static let disconnectReason = Fields(rawValue: 32)
         /// The session was claimed or released.
         public static let holder = Fields(rawValue: 64)
+        public static let restriction = Fields(rawValue: 128)
 
         static let names: [(field: Fields, name: String)] = [
             (.status, "status"), (.phoneNumber, "phoneNumber"), (.name, "name"), (.connectedAt, "connectedAt"),
             (.qrCode, "qrCode"), (.disconnectReason, "disconnectReason"), (.holder, "holder"),
+            (.restriction, "restriction"),
         ]
     }
 }

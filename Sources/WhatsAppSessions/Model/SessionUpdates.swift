@@ -28,6 +28,8 @@ public struct SessionUpdates: Hashable, Sendable {
     public var qrCodeReceivedAt: Date?
     /// Why the account went offline. It is cleared when the status becomes connected.
     public var disconnectReason: FieldUpdate<DisconnectReason>
+    /// What WhatsApp doesn't let the account do.
+    public var restriction: FieldUpdate<String>
 
     /// Creates an update; what is not named stays unchanged.
     public init(
@@ -37,7 +39,8 @@ public struct SessionUpdates: Hashable, Sendable {
         connectedAt: FieldUpdate<Date> = .unchanged,
         qrCode: FieldUpdate<String> = .unchanged,
         qrCodeReceivedAt: Date? = nil,
-        disconnectReason: FieldUpdate<DisconnectReason> = .unchanged
+        disconnectReason: FieldUpdate<DisconnectReason> = .unchanged,
+        restriction: FieldUpdate<String> = .unchanged
     ) {
         self.status = status
         self.phoneNumber = phoneNumber
@@ -46,12 +49,13 @@ public struct SessionUpdates: Hashable, Sendable {
         self.qrCode = qrCode
         self.qrCodeReceivedAt = qrCodeReceivedAt
         self.disconnectReason = disconnectReason
+        self.restriction = restriction
     }
 }
 
 extension SessionUpdates: Codable {
     private enum CodingKeys: CodingKey {
-        case status, phoneNumber, name, connectedAt, qrCode, qrCodeReceivedAt, disconnectReason
+        case status, phoneNumber, name, connectedAt, qrCode, qrCodeReceivedAt, disconnectReason, restriction
     }
 
     /// Decodes a JSON merge patch; a date as the decoder's strategy has it.
@@ -87,6 +91,7 @@ extension SessionUpdates: Codable {
         qrCode = try field(.qrCode)
         qrCodeReceivedAt = try (field(.qrCodeReceivedAt) as FieldUpdate<Date>).newValue
         disconnectReason = try field(.disconnectReason)
+        restriction = try field(.restriction)
     }
 
     /// Encodes the JSON merge patch that decodes to this update.
@@ -108,5 +113,6 @@ extension SessionUpdates: Codable {
         try encode(qrCode, .qrCode)
         try container.encodeIfPresent(qrCodeReceivedAt, forKey: .qrCodeReceivedAt)
         try encode(disconnectReason, .disconnectReason)
+        try encode(restriction, .restriction)
     }
 }

@@ -43,11 +43,11 @@ struct SQLiteSessions {
 // MARK: - Sessions
 
 extension SQLiteSessions {
-    /// The columns of a session, in the order of ``Column``; a list adds `seq` and `id`. The first ten are those that an update
+    /// The columns of a session, in the order of ``Column``; a list adds `seq` and `id`. The first eleven are those that an update
     /// writes.
     private static let columns = """
         status, phone_number, name, connected_at, qr_code, status_changed_at, qr_code_received_at, qr_code_number, \
-        disconnect_code, disconnect_text, created_at, \(holder)
+        disconnect_code, disconnect_text, restriction, created_at, \(holder)
         """
 
     /// A lease's time is the database's clock, read when the statement runs: a write may have waited for its turn.
@@ -69,15 +69,16 @@ extension SQLiteSessions {
         static let qrCodeNumber: Int32 = 7
         static let disconnectCode: Int32 = 8
         static let disconnectText: Int32 = 9
-        static let createdAt: Int32 = 10
-        static let holder: Int32 = 11
-        static let seq: Int32 = 12
-        static let id: Int32 = 13
+        static let restriction: Int32 = 10
+        static let createdAt: Int32 = 11
+        static let holder: Int32 = 12
+        static let seq: Int32 = 13
+        static let id: Int32 = 14
         /// In the SELECT for a claim, in place of the `seq`.
-        static let lease: Int32 = 12
+        static let lease: Int32 = 13
         /// In the SELECT of an update, in place of the id.
-        static let dropsQRCode: Int32 = 13
-        static let written: Range<Int32> = 0..<10
+        static let dropsQRCode: Int32 = 14
+        static let written: Range<Int32> = 0..<11
     }
 
     func session(_ id: String) throws -> Session? {
@@ -192,7 +193,7 @@ extension SQLiteSessions {
                     WHEN qr_code IS NULL OR qr_code IS old_qr_code THEN old_qr_code_number
                     ELSE coalesce(old_qr_code_number, old_qr_code IS NOT NULL) + 1
                 END,
-                disconnect_code, disconnect_text, created_at, \(Self.holder), seq,
+                disconnect_code, disconnect_text, restriction, created_at, \(Self.holder), seq,
                 old_qr_code IS NOT NULL AND old_qr_code IS NOT qr_code
             FROM (
                 SELECT
@@ -217,6 +218,7 @@ extension SQLiteSessions {
                         WHEN :changes_disconnect_reason THEN :disconnect_text
                         WHEN coalesce(:status, status) <> 'connected' THEN disconnect_text
                     END AS disconnect_text,
+                    iif(:changes_restriction, :restriction, restriction) AS restriction,
                     min(coalesce(:qr_code_received_at, :now), :now) AS received_at,
                     lease,
                     seq,
@@ -240,7 +242,8 @@ extension SQLiteSessions {
             UPDATE sessions
             SET status = :status, phone_number = :phone_number, name = :name, connected_at = :connected_at,
                 qr_code = :qr_code, status_changed_at = :status_changed_at, qr_code_received_at = :qr_code_received_at,
-                qr_code_number = :qr_code_number, disconnect_code = :disconnect_code, disconnect_text = :disconnect_text
+                qr_code_number = :qr_code_number, disconnect_code = :disconnect_code, disconnect_text = :disconnect_text,
+                restriction = :restriction
             WHERE seq = :seq
             """
         )
@@ -260,6 +263,8 @@ extension SQLiteSessions {
                 try $0.bind(updates.disconnectReason.isChange, to: ":changes_disconnect_reason")
                 try $0.bind(updates.disconnectReason.newValue?.code.map(Int64.init), to: ":disconnect_code")
                 try $0.bind(updates.disconnectReason.newValue?.text, to: ":disconnect_text")
+                try $0.bind(updates.restriction.isChange, to: ":changes_restriction")
+                try $0.bind(updates.restriction.newValue, to: ":restriction")
                 try $0.bind(lease?.number, to: ":lease")
                 try $0.bind(lease?.holder, to: ":holder")
                 try $0.bind(now, to: ":now")
@@ -507,7 +512,8 @@ extension Session {
                 qrCodeReceivedAt: qrCodeReceivedAt.map(Date.init(milliseconds:)),
                 disconnectReason: try DisconnectReason(row, Column.disconnectCode, Column.disconnectText),
                 qrCodeExpiresAt: qrCodeReceivedAt.map { Date(milliseconds: $0 &+ (isFirst ? 60_000 : 20_000)) },
-                holder: try row.textIfPresent(Column.holder)
+                holder: try row.textIfPresent(Column.holder),
+                restriction: try row.textIfPresent(Column.restriction)
             )
         } catch let error as DatabaseError where error.resultCode == .corrupt {
             throw error.explained { "\($0) in the row with the id \(id)" }

@@ -22,6 +22,7 @@ struct Schema {
             PackageResources._006_history_of_one_file_sql,
             PackageResources._007_room_for_seq_sql,
             PackageResources._008_leases_sql,
+            PackageResources._009_restrictions_sql,
         ],
         // The scripts changed the schema, and the history stays, unless it was another database's before.
         adoption: """
