@@ -39,6 +39,7 @@ async function open(id, account) {
     // Never the whole update: it can hold the account's private keys.
     if (update.me) report("creds.update", { me: update.me });
   });
+  socket.ev.on("message-capping.update", (update) => report("message-capping.update", update));
   socket.ev.on("connection.update", (update) => {
     if (accounts.get(id) !== account || account.socket !== socket) return; // a late event of a socket that was replaced
     const { connection, qr, isNewLogin, lastDisconnect, reachoutTimeLock } = update;

@@ -14,7 +14,7 @@ import WhatsAppSessions
         var event: String, before: Session.Status, after: Session.Status
         var answer: Int?
         var reason: DisconnectReason?
-        var phoneNumber: String?, name: String?, qrCode: String?
+        var phoneNumber: String?, name: String?, qrCode: String?, restriction: String?
     }
 
     @Test(arguments: ["baileys", "whatsmeow", "session"])
@@ -36,7 +36,7 @@ import WhatsAppSessions
                 #expect(session.status == line.after, "\(json)")
                 #expect(session.disconnectReason == line.reason, "\(json)")
                 #expect(session.phoneNumber == line.phoneNumber && session.name == line.name, "\(json)")
-                #expect(session.qrCode == line.qrCode, "\(json)")
+                #expect(session.qrCode == line.qrCode && session.restriction == line.restriction, "\(json)")
             }
         }
     }

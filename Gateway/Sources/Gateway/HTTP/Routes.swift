@@ -222,6 +222,9 @@ extension SessionUpdates {
             if text.isEmpty { updates.phoneNumber = .clear }
         }
         if name == .set("") { updates.name = .clear }
+        if case .set(let text) = restriction {
+            updates.restriction = text.isEmpty ? .clear : .set(DisconnectReason.cut(text))
+        }
         if case .set(let reason) = disconnectReason {
             updates.disconnectReason = .set(DisconnectReason(code: reason.code, workersText: reason.text))
         }

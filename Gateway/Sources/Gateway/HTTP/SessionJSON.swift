@@ -39,7 +39,8 @@ extension Session {
             qrCodeReceivedAt: qrCodeReceivedAt,
             disconnectReason: disconnectReason,
             qrCodeExpiresAt: qrCodeExpiresAt,
-            holder: holder
+            holder: holder,
+            restriction: restriction
         )
     }
 }

@@ -22,15 +22,19 @@ struct Webhook: Encodable {
     struct Payload: Encodable {
         var status, previousStatus: Session.Status?
         var disconnectReason: DisconnectReason?
+        /// What WhatsApp doesn't let the account do.
+        var restriction: String?
         var qrCodeReceivedAt, qrCodeExpiresAt: Date?
     }
 
-    /// The message for a change of a status or a new QR code, and for a deletion; `nil` for any other change.
+    /// The message for a change of a status or a restriction, a new QR code, and a deletion; `nil` for any other change.
     ///
     /// - Parameter session: The session as it is now, for what the journal doesn't hold.
     init?(_ change: SessionChange, session: Session?) {
         let hasNewCode = change.fields.contains(.qrCode) && change.status == .qrWaiting
-        guard change.kind != .updated || change.fields.contains(.status) || hasNewCode else { return nil }
+        guard change.kind != .updated || !change.fields.isDisjoint(with: [.status, .restriction]) || hasNewCode else {
+            return nil
+        }
         id = "evt_\(change.cursor)"
         timestamp = change.date.millisecondsSince1970
         event = change.kind == .deleted ? "session.deleted" : "session.status"
@@ -39,6 +43,7 @@ struct Webhook: Encodable {
         payload.status = change.status
         payload.previousStatus = change.previousStatus
         payload.disconnectReason = change.disconnectReason
+        payload.restriction = session?.restriction
         if change.status == .qrWaiting {
             payload.qrCodeReceivedAt = session?.qrCodeReceivedAt
             payload.qrCodeExpiresAt = session?.qrCodeExpiresAt

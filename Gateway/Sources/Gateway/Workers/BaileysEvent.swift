@@ -5,12 +5,14 @@ import WhatsAppSessions
 enum BaileysEvent: String {
     case connectionUpdate = "connection.update"
     case credentialsUpdate = "creds.update"
+    case cappingUpdate = "message-capping.update"
 
     /// Reads the event's data. It takes only the fields that it needs, so a worker may send more.
     func report(_ data: WorkerData, _ date: Date) throws -> SessionReport? {
         switch self {
         case .connectionUpdate: try Self.connection(data, date)
         case .credentialsUpdate: try Self.account(data["me"])
+        case .cappingUpdate: try Self.capping(data)
         }
     }
 
@@ -24,6 +26,13 @@ enum BaileysEvent: String {
         case nil: break
         }
         if let code = try data["qr"].code() { return .qrCode(code) }
+        if case let lock = try data["reachoutTimeLock"], lock.isPresent {
+            let date = try lock["timeEnforcementEnds"].text().flatMap(Date.init(iso8601:))
+            return .restriction(
+                .newContacts,
+                try lock["isActive"].isTrue ? Restriction.newContacts.text(until: date) : nil
+            )
+        }
         return try data["isNewLogin"].isTrue ? .opening : nil
     }
 
@@ -62,6 +71,16 @@ enum BaileysEvent: String {
     private static func message(of error: WorkerData) throws -> String {
         let texts = [try error["message"].text(), try error["output"]["payload"]["message"].text()]
         return texts.lazy.compactMap(\.self).first { !$0.isEmpty } ?? ""
+    }
+
+    /// `NewChatMessageCapInfo`
+    private static func capping(_ data: WorkerData) throws -> SessionReport? {
+        guard let status = try data["capping_status"].text() else { return nil }
+        if status == "NONE" { return .restriction(.newChats, nil) }
+        let counts = (try data["used_quota"].number(), try data["total_quota"].number())
+        let detail = if let used = counts.0, let total = counts.1 { "\(used) of \(total) used" } else { nil as String? }
+        let end = try data["cycle_end_timestamp"].number().map { Date(timeIntervalSince1970: Double($0)) }
+        return .restriction(.newChats, Restriction.newChats.text(detail, until: end))
     }
 
     /// `me` of `Partial<AuthenticationCreds>`. A worker posts nothing else of that.

@@ -24,6 +24,8 @@ enum SessionReport: Equatable, Sendable {
     case account(number: PhoneNumber?, name: String?, opens: Bool = false)
     /// A reason, while the status stays.
     case trouble(DisconnectReason)
+    /// Something that WhatsApp doesn't let the account do, in words; without them it is over.
+    case restriction(Restriction, String?)
     /// What a worker says in the gateway's own words.
     case state(SessionUpdates)
 
@@ -78,6 +80,8 @@ enum SessionReport: Equatable, Sendable {
             )
         case .trouble(let reason):
             return SessionUpdates(disconnectReason: .set(reason))
+        case .restriction(let restriction, let text):
+            return restriction.updates(text, for: session)
         case .state(var updates):
             if case .set = updates.qrCode { updates.qrCodeReceivedAt = date }
             if updates.status == .connected, !isConnected { updates.connectedAt = FieldUpdate(ifPresent: date) }
@@ -87,8 +91,8 @@ enum SessionReport: Equatable, Sendable {
 }
 
 extension SessionReport {
-    /// Reads `{"status": …, "qrCode": …, "phoneNumber": …, "name": …, "reason": …, "code": …}`, of which each may be absent: what a
-    /// worker of anything else than Baileys and whatsmeow says.
+    /// Reads `{"status": …, "qrCode": …, "phoneNumber": …, "name": …, "reason": …, "code": …, "restriction": …}`, of which each may be
+    /// absent: what a worker of anything else than Baileys and whatsmeow says.
     ///
     /// - Throws: ``Problem`` for a status or a number that is none.
     init?(neutral data: WorkerData) throws {
@@ -115,6 +119,9 @@ extension SessionReport {
         if let reason = try data["reason"].text() {
             updates.disconnectReason = .set(DisconnectReason(code: try data["code"].number(), workersText: reason))
         }
+        if let text = try data["restriction"].text() {
+            updates.restriction = text.isEmpty ? .clear : .set(DisconnectReason.cut(text))
+        }
         guard updates != SessionUpdates() else { return nil }
         self = .state(updates)
     }
@@ -124,9 +131,13 @@ extension DisconnectReason {
     /// The most characters that the journal keeps with each change.
     static let longestText = 200
 
+    static func cut(_ text: String) -> String {
+        String(String.UnicodeScalarView(text.unicodeScalars.prefix(longestText)))
+    }
+
     /// A worker's words, cut.
     init(code: Int? = nil, workersText text: String) {
-        let text = String(String.UnicodeScalarView(text.unicodeScalars.prefix(Self.longestText)))
+        let text = Self.cut(text)
         self.init(code: code, text: text.isEmpty ? KnownReason.connectionClosed.rawValue : text)
     }
 }

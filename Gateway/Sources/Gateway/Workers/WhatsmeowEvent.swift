@@ -24,6 +24,7 @@ enum WhatsmeowEvent: String {
     case tokenRefreshError = "CATRefreshError"
     case connectFailure = "ConnectFailure"
     case scannedWithoutMultidevice = "QRScannedWithoutMultidevice"
+    case reachoutTimelock = "NotifyAccountReachoutTimelock"
 
     /// Finds the event for a type's name, also as Go's `%T` prints it: `*events.Connected`.
     init?(typeName: String) {
@@ -66,7 +67,15 @@ enum WhatsmeowEvent: String {
         case .tokenRefreshError: .ended(.tokenNotRefreshed, final: false)
         case .connectFailure: try Self.connectFailure(data)
         case .scannedWithoutMultidevice: .trouble(DisconnectReason(.phoneTooOld))
+        case .reachoutTimelock: try Self.timelock(data)
         }
+    }
+
+    private static func timelock(_ data: WorkerData) throws -> SessionReport {
+        // A Unix time as text, absent when it is 0.
+        let end = try data["time_enforcement_ends"].number().map { Date(timeIntervalSince1970: Double($0)) }
+        let isActive = try data["is_active"].isTrue
+        return .restriction(.newContacts, isActive ? Restriction.newContacts.text(until: end) : nil)
     }
 
     /// A `QRChannelItem`. What comes next in whatsmeow is a step of the pairing, until it is known here.
