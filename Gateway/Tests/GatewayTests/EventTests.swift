@@ -117,6 +117,42 @@ import WhatsAppSessions
         }
     }
 
+    @Test func `a pairing code is one to be typed, with its age and no picture`() async throws {
+        try await withGateway { gateway in
+            for (id, code) in [("a", "ABCD1234"), ("b", "ABCD-1234")] {
+                try await gateway.manager.createSession(id)
+                let answer = try await gateway.post("session", #"{"pairingCode":"\#(code)"}"#, to: id)
+                #expect(answer.text.contains(#""pairing":"code""#) && answer.text.contains(code))
+                #expect(try answer.session.qrCodeReceivedAt != nil && answer.session.qrCodeExpiresAt == nil)
+                let list = try await gateway.get("/sessions").text
+                #expect(list.contains(#""pairing":"code""#) && !list.contains(code))
+                #expect(try await gateway.get("/sessions/\(id)/qr").text == code)
+                #expect(try await gateway.get("/sessions/\(id)/qr.svg").problem.code == "qr_code_not_drawable")
+            }
+            for code in ["2@one", "ABCD123", "ABCD12345", "abcd1234", "ABCD 1234"] {
+                try await gateway.post("session", #"{"qrCode":"\#(code)"}"#, to: "a")
+                let session = try await gateway.get("/sessions/a")
+                #expect(
+                    session.text.contains(#""pairing":"qr""#) && session.text.contains("qrCodeExpiresAt"),
+                    "\(code)"
+                )
+            }
+        }
+    }
+
+    @Test func `one restriction that is over leaves another alone`() async throws {
+        try await withGateway { gateway in
+            try await gateway.manager.createSession("support")
+            try await gateway.post("message-capping.update", #"{"capping_status":"CAPPED"}"#)
+            try await gateway.post("NotifyAccountReachoutTimelock", "{}")
+            #expect(try await gateway.manager.getSession("support")?.restriction == "new chats")
+            try await gateway.post("message-capping.update", #"{"capping_status":"NONE"}"#)
+            #expect(try await gateway.manager.getSession("support")?.restriction == nil)
+            let patched = try await gateway.send(.patch, "/sessions/support", #"{"restriction":"no new groups"}"#)
+            #expect(try patched.session.restriction == "no new groups")
+        }
+    }
+
     // MARK: What can be read
 
     @Test(arguments: [

@@ -149,12 +149,13 @@ struct Routes: Sendable {
     }
 
     @Sendable private func qrCodePicture(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        guard let picture = QRCode.svg(try await waitingCode(context)) else {
+        let code = try await waitingCode(context)
+        guard !PairingCode.isOne(code), let picture = QRCode.svg(code) else {
             throw Problem(
                 status: .conflict,
                 code: "qr_code_not_drawable",
                 detail:
-                    "A QR code holds 1 to 2953 bytes, and this text doesn't fit: get it from the path ending in /qr."
+                    "This is a code to be typed, or not 1 to 2953 bytes that fit a picture: get it from the path ending in /qr."
             )
         }
         return .text(picture, "image/svg+xml")

@@ -4,18 +4,24 @@ import Hummingbird
 import NIOCore
 import WhatsAppSessions
 
-/// A session as its JSON: the library's, whether it needs a socket, and whether it is linked.
+/// A session as its JSON: the library's, and what a worker or a page would have to work out.
 struct SessionJSON: Encodable {
-    let session: Session
+    private let session: Session
+    private let pairing: Pairing?
 
-    /// A single session has its QR code, for whoever asks for that one. Lists, events and webhooks have none.
+    /// How the code that waits is used: scanned, or typed into the phone.
+    private enum Pairing: String, Encodable { case qr, code }
+
+    /// A single session has its code, for whoever asks for that one. Lists, events and webhooks have none.
     init(_ session: Session, withQRCode: Bool = false) {
-        self.session = withQRCode ? session : session.withoutQRCode
+        pairing = session.qrCode.map { PairingCode.isOne($0) ? .code : .qr }
+        self.session = session.shown(withQRCode: withQRCode, withExpiry: pairing != .code)
     }
 
     private enum CodingKeys: String, CodingKey {
         case needsSocket
         case isLinked = "linked"
+        case pairing
     }
 
     func encode(to encoder: any Encoder) throws {
@@ -23,11 +29,18 @@ struct SessionJSON: Encodable {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(session.needsSocket, forKey: .needsSocket)
         try container.encode(session.isLinked, forKey: .isLinked)
+        try container.encodeIfPresent(pairing, forKey: .pairing)
     }
 }
 
+/// A code of eight characters that a person types into the phone, where no picture can be scanned.
+enum PairingCode {
+    static func isOne(_ text: String) -> Bool { text.wholeMatch(of: /[A-Z0-9]{4}-?[A-Z0-9]{4}/) != nil }
+}
+
 extension Session {
-    fileprivate var withoutQRCode: Session {
+    /// - Parameter withExpiry: Whether the end of the code is known: the library's is that of a QR code.
+    fileprivate func shown(withQRCode: Bool, withExpiry: Bool) -> Session {
         Session(
             id: id,
             status: status,
@@ -35,10 +48,11 @@ extension Session {
             name: name,
             createdAt: createdAt,
             connectedAt: connectedAt,
+            qrCode: withQRCode ? qrCode : nil,
             statusChangedAt: statusChangedAt,
             qrCodeReceivedAt: qrCodeReceivedAt,
             disconnectReason: disconnectReason,
-            qrCodeExpiresAt: qrCodeExpiresAt,
+            qrCodeExpiresAt: withExpiry ? qrCodeExpiresAt : nil,
             holder: holder,
             restriction: restriction
         )

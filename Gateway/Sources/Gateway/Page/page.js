@@ -40,11 +40,27 @@ const reasons = {/* reasons */};
 function reasonOf(session) {
   const reason = session.disconnectReason;
   if (!reason) return null;
-  const known = Object.hasOwn(reasons, reason.text) ? reasons[reason.text] : null;
+  const { text, end } = split(reason.text);
+  const known = Object.hasOwn(reasons, text) ? reasons[text] : null;
   const code = reason.code === undefined ? "" : ` (${reason.code})`;
+  const until = end ? ` until ${when(end)}` : "";
   return known
-    ? { short: known.title, long: `${known.title}${code}. ${known.advice}` }
-    : { short: reason.text, long: `The worker said: ${reason.text}${code}.` };
+    ? { short: known.title + until, long: `${known.title}${until}${code}. ${known.advice}` }
+    : { short: text + until, long: `The worker said: ${text}${until}${code}.` };
+}
+
+// A text that may say until when it holds.
+function split(text) {
+  const [, words, end] = /^(.*) until (\d{4}-\d\d-\d\dT\S+)$/s.exec(text) ?? [null, text, null];
+  return { text: words, end };
+}
+
+// What WhatsApp doesn't let the account do; nothing once it is over.
+function restrictionOf(session) {
+  if (!session.restriction) return null;
+  const { text, end } = split(session.restriction);
+  if (end && Date.parse(end) < gatewayNow()) return null;
+  return `Restricted: ${text}${end ? ` until ${when(end)}` : ""}`;
 }
 
 const clock = new Intl.DateTimeFormat([], { hour: "numeric", minute: "2-digit" });
@@ -157,7 +173,7 @@ function fillRow(row, session) {
   row.day = today;
   row.session = session;
   const reason = session.status === "disconnected" ? reasonOf(session)?.short : null;
-  const second = [session.name, reason].filter(Boolean).join(" · ");
+  const second = [session.name, reason, restrictionOf(session)].filter(Boolean).join(" · ");
   row.replaceChildren(
     element("div", {}, element("strong", { textContent: session.id }), ...(second ? [element("small", { textContent: second })] : [])),
     element("span", { className: "number", textContent: phone(session) }),
@@ -232,9 +248,16 @@ function drawPanel() {
   const waits = session.status === "qr_waiting";
   $("pairing").hidden = !waits;
   $("pair").hidden = session.status !== "disconnected";
-  const hints = { initializing: "Waiting for the worker to open a connection. A QR code appears here if the account must be linked." };
-  $("hint").hidden = !hints[session.status];
-  $("hint").textContent = hints[session.status] ?? "";
+  const isTyped = session.pairing === "code";
+  $("scan").hidden = isTyped;
+  $("type").hidden = !isTyped;
+  const hint = session.status !== "initializing" ? ""
+    : session.holder ? "Waiting for the worker to open a connection. A QR code appears here if the account must be linked."
+    : "No worker serves this session yet. It waits here until one does.";
+  $("hint").hidden = !hint;
+  $("hint").textContent = hint;
+  $("restriction").textContent = restrictionOf(session) ?? "";
+  $("restriction").hidden = !$("restriction").textContent;
   const reason = reasonOf(session);
   const isOffline = session.status === "disconnected";
   $("reason").hidden = !reason && !isOffline;
@@ -253,6 +276,7 @@ function drawFacts(session) {
     ["Number", phone(session)],
     ["Name", session.name],
     [since[session.status], when(session.statusChangedAt)],
+    ["Worker", session.holder],
     ["Last online", session.status !== "connected" && session.connectedAt && when(session.connectedAt)],
     ["Created", when(session.createdAt)],
   ];
@@ -269,7 +293,8 @@ function drawCode() {
   const session = sessions.get(selected);
   if (session?.status !== "qr_waiting") return;
   const hasCode = Boolean(session.qrCodeReceivedAt);
-  const left = hasCode ? (Date.parse(session.qrCodeExpiresAt) - gatewayNow()) / 1000 : 0;
+  const isTyped = session.pairing === "code";
+  const left = !hasCode ? 0 : isTyped ? Infinity : (Date.parse(session.qrCodeExpiresAt) - gatewayNow()) / 1000;
   const age = hasCode ? Math.max(0, (gatewayNow() - Date.parse(session.qrCodeReceivedAt)) / 1000) : 0;
   const isLost = connection !== "live";
   const isExpired = hasCode && left <= 0;
@@ -277,12 +302,12 @@ function drawCode() {
     ? "No connection to the gateway: this code may be out of date."
     : isExpired ? "This code has expired. The worker sends the next one."
     : !hasCode ? "The worker has not sent a code yet."
-    : picture.url ? "" : picture.failure ?? "Loading the code…";
+    : picture.url || picture.isTyped ? "" : picture.failure ?? "Loading the code…";
   $("code").classList.toggle("dead", isLost || isExpired);
   if ($("code-note").textContent !== note) $("code-note").textContent = note;
   $("age").textContent = hasCode ? `${Math.floor(age)} s old` : "";
-  $("expiry").textContent = !hasCode ? "" : isExpired ? "expired" : `expires in ${Math.ceil(left)} s`;
-  $("meter").hidden = !hasCode;
+  $("expiry").textContent = !hasCode || isTyped ? "" : isExpired ? "expired" : `expires in ${Math.ceil(left)} s`;
+  $("meter").hidden = !hasCode || isTyped;
   $("meter").firstElementChild.style.width = `${Math.min(100, Math.max(0, (left / (left + age)) * 100))}%`;
 }
 setInterval(drawCode, 250);
@@ -294,9 +319,16 @@ async function loadPicture(session) {
   if (!session.qrCodeReceivedAt) return;
   const wanted = (picture = { id: session.id, receivedAt: session.qrCodeReceivedAt, url: null });
   try {
-    const response = await call("GET", `${path(session.id)}/qr.svg`);
+    const isTyped = session.pairing === "code";
+    const response = await call("GET", `${path(session.id)}/${isTyped ? "qr" : "qr.svg"}`);
     const text = await response.text();
     if (picture !== wanted) return;
+    if (isTyped) {
+      picture.isTyped = true;
+      $("letters").textContent = text.replace(/^(....)(....)$/, "$1-$2");
+      $("letters").hidden = false;
+      return drawCode();
+    }
     picture.url = URL.createObjectURL(new Blob([text], { type: "image/svg+xml" }));
     picture.modules = Number(/viewBox="0 0 (\d+)/.exec(text)[1]);
     $("picture").src = picture.url;
@@ -315,7 +347,7 @@ async function loadPicture(session) {
 // A module takes whole pixels of the device, or a reader sees blurred edges.
 function sizePicture() {
   if (!picture.url) return;
-  const room = $("code").clientWidth * devicePixelRatio;
+  const room = Math.min($("code").clientWidth, $("code").clientHeight) * devicePixelRatio;
   const pixels = Math.max(1, Math.floor(room / picture.modules));
   $("picture").style.width = $("picture").style.height = `${(pixels * picture.modules) / devicePixelRatio}px`;
 }
@@ -327,6 +359,8 @@ function dropPicture() {
   picture = { id: null, receivedAt: null, url: null };
   $("picture").hidden = true;
   $("picture").removeAttribute("src");
+  $("letters").hidden = true;
+  $("letters").textContent = "";
 }
 
 $("close").addEventListener("click", () => deselect(true));

@@ -46,7 +46,8 @@ struct Webhook: Encodable {
         payload.restriction = session?.restriction
         if change.status == .qrWaiting {
             payload.qrCodeReceivedAt = session?.qrCodeReceivedAt
-            payload.qrCodeExpiresAt = session?.qrCodeExpiresAt
+            // When a code that is typed ends is not known.
+            if session?.qrCode.map(PairingCode.isOne) != true { payload.qrCodeExpiresAt = session?.qrCodeExpiresAt }
         }
     }
 

@@ -91,7 +91,7 @@ enum SessionReport: Equatable, Sendable {
 }
 
 extension SessionReport {
-    /// Reads `{"status": …, "qrCode": …, "phoneNumber": …, "name": …, "reason": …, "code": …, "restriction": …}`, of which each may be
+    /// Reads `{"status": …, "qrCode": …, "pairingCode": …, "phoneNumber": …, "name": …, "reason": …, "code": …, "restriction": …}`, of which each may be
     /// absent: what a worker of anything else than Baileys and whatsmeow says.
     ///
     /// - Throws: ``Problem`` for a status or a number that is none.
@@ -104,7 +104,7 @@ extension SessionReport {
             }
             updates.status = status
         }
-        if let code = try data["qrCode"].code() {
+        if let code = try data["qrCode"].code() ?? data["pairingCode"].code() {
             updates.status = updates.status ?? .qrWaiting
             updates.qrCode = .set(code)
         }
