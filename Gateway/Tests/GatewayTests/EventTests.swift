@@ -182,6 +182,24 @@ import WhatsAppSessions
         }
     }
 
+    @Test func `half a character in a name is replaced, and costs nothing else`() async throws {
+        try await withGateway { gateway in
+            try await gateway.manager.createSession("support")
+            for (text, name) in [
+                (#"Ana \ud83d"#, "Ana \u{fffd}"), (#"\ude00 Ana"#, "\u{fffd} Ana"), (#"Ana \ud83d\ude00"#, "Ana 😀"),
+                (#"\ud83d\u0041"#, "\u{fffd}A"), (#"\ud83d\ud83d\ude00"#, "\u{fffd}😀"), (#"\\ud83d"#, #"\ud83d"#),
+                (#"\\\ud83d\n"#, "\\\u{fffd}\n"), (#"caf\u00e9 \"x\""#, #"café "x""#),
+            ] {
+                let answer = try await gateway.post("PushNameSetting", #"{"Action":{"name":"\#(text)"}}"#)
+                #expect(try answer.session.name == name, "\(text)")
+            }
+            for text in [#"\u12"#, #"\ud83"#, "\\"] {
+                let refused = try await gateway.post("PushNameSetting", #"{"Action":{"name":"\#(text)"}}"#)
+                #expect(refused.status == .badRequest, "\(text)")
+            }
+        }
+    }
+
     @Test func `a long message is cut, and so is the reason of a patch`() async throws {
         try await withGateway { gateway in
             try await gateway.manager.createSession("support")

@@ -15,7 +15,7 @@ import WhatsAppSessions
         try await withGateway { gateway in
             let created = try await gateway.send(.post, "/sessions", #"{"id":"support"}"#)
             #expect(created.status == .created)
-            #expect(created.headers[.location] == "/sessions/support")
+            #expect(created.headers[.location] == "sessions/support")
             #expect(try created.session.status == .initializing)
             #expect(try await gateway.get("/sessions/support").session == created.session)
             let changed = try await gateway.send(.patch, "/sessions/support", #"{"name":"Ana","phoneNumber":"44"}"#)

@@ -34,12 +34,46 @@ extension Request {
                 detail: "Send the header Content-Type: \(contentTypes.joined(separator: " or "))."
             )
         }
-        let body = try await body.collect(upTo: Self.maximumBodySize)
+        let body = Data(buffer: try await body.collect(upTo: Self.maximumBodySize))
         do {
-            return try JSONDecoder.gateway.decode(Value.self, from: Data(buffer: body))
+            return try JSONDecoder.gateway.decode(Value.self, from: body.withoutLoneSurrogates)
         } catch let error as DecodingError {
             throw Problem.badRequest("invalid_body", error.sentence)
         }
+    }
+}
+
+extension Data {
+    /// The same JSON, with U+FFFD for each half of a character: JavaScript cuts a text between the two and encodes what is left.
+    var withoutLoneSurrogates: Data {
+        let bytes = Array(self)
+        var mended: [UInt8] = []
+        var place = 0
+        /// The code unit of an escape such as `\u2615`, if there is one.
+        func unit(at place: Int) -> UInt16? {
+            guard place + 6 <= bytes.count, bytes[place] == UInt8(ascii: "\\"), bytes[place + 1] == UInt8(ascii: "u")
+            else {
+                return nil
+            }
+            return UInt16(String(decoding: bytes[place + 2..<place + 6], as: UTF8.self), radix: 16)
+        }
+        while let start = bytes[place...].firstIndex(of: UInt8(ascii: "\\")) {
+            mended += bytes[place..<start]
+            let (first, second) = (unit(at: start), unit(at: start + 6))
+            switch first {
+            case let first? where UTF16.isLeadSurrogate(first) && second.map(UTF16.isTrailSurrogate) == true:
+                place = start + 12
+                mended += bytes[start..<place]
+            case let first? where UTF16.isLeadSurrogate(first) || UTF16.isTrailSurrogate(first):
+                place = start + 6
+                mended += "\\ufffd".utf8
+            default:
+                // An escape has at least two characters; the second may be a backslash.
+                place = Swift.min(start + 2, bytes.count)
+                mended += bytes[start..<place]
+            }
+        }
+        return place == 0 ? self : Data(mended + bytes[place...])
     }
 }
 

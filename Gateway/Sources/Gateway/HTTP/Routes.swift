@@ -104,7 +104,8 @@ struct Routes: Sendable {
         let session = try await manager.createSession(id)
         var response = try Response.session(session, status: .created)
         let path = session.id.addingPercentEncoding(withAllowedCharacters: .alphanumerics)
-        response.headers[.location] = path.map { "/sessions/\($0)" }
+        // Relative, so that it is right under a proxy's path too.
+        response.headers[.location] = path.map { "sessions/\($0)" }
         return response
     }
 
