@@ -210,6 +210,64 @@ def webhooks(count=10_000, kills=20):
           f"0 missing, 0 out of order, {len(numbers) - len(first)} came again; {took:.0f} s")
 
 
+def storm(sessions=1_000, events=52):
+    """1,000 sessions, 50 events each, from four workers in any order: everyone says the same at the end."""
+    things = [
+        ("connection.update", {"connection": "connecting"}), ("connection.update", {"connection": "open"}),
+        ("connection.update", {"qr": "2@code"}), ("creds.update", {"me": {"id": "447700900123:1@s.whatsapp.net", "name": "Ana"}}),
+        ("connection.update", {"connection": "close", "lastDisconnect": {"error": {"message": "lost", "output": {"statusCode": 428}}}}),
+        ("connection.update", {"connection": "close", "lastDisconnect": {"error": {"output": {"statusCode": 440}}}}),
+        ("KeepAliveTimeout", {}), ("session", {"name": "Zoë", "restriction": "new chats"}), ("messages.upsert", {}),
+    ]
+    with folder() as directory:
+        file = os.path.join(directory, "sessions.sqlite")
+        with Gateway("--file", file, "--lease", "60") as gateway:
+            for number in range(sessions): gateway.create(str(number))
+            follower, known, answers = Follower(gateway), {}, []
+
+            def read():
+                while event := follower.next(300):
+                    if event[0] == "session": known[event[2]["id"]] = event[2]
+
+            reader = threading.Thread(target=read, daemon=True)
+            reader.start()
+
+            def work(name):
+                stream = Follower(gateway, f"?worker={name}")
+                lease = stream.until("lease")[2]["lease"]
+                connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=90)
+                mine = [number for number in range(sessions) for _ in range(events // 4)]
+                random.shuffle(mine)
+                for number in mine:
+                    event, data = random.choice(things)
+                    body = json.dumps({"event": event, "data": data, "worker": name, "lease": lease, "at": int(time.time() * 1000)})
+                    connection.request("POST", f"/sessions/{number}/events", body, {"Content-Type": "application/json"})
+                    response = connection.getresponse()
+                    response.read()
+                    answers.append(response.status)
+
+            workers = [threading.Thread(target=work, args=(f"eu-{number}",)) for number in range(4)]
+            start = time.monotonic()
+            for worker in workers: worker.start()
+            for worker in workers: worker.join()
+            seconds = time.monotonic() - start
+            listed = {session["id"]: session for session in gateway.request("GET", "/sessions")[1]["sessions"]}
+            eventually(lambda: known == listed, "the follower says what the list says")
+            with sqlite3.connect(file) as database:
+                rows = database.execute(
+                    "SELECT sessions.id, sessions.status, sessions.name, sessions.disconnect_text, sessions.restriction, leases.holder "
+                    "FROM sessions LEFT JOIN leases ON leases.number = sessions.lease").fetchall()
+            stored = {row[0]: row[1:] for row in rows}
+            shown = {id: (each["status"], each.get("name"), each.get("disconnectReason", {}).get("text"), each.get("restriction"), each.get("holder"))
+                     for id, each in listed.items()}
+            assert stored == shown, [(id, stored.get(id), shown[id]) for id in shown if stored.get(id) != shown[id]][:3]
+            assert set(answers) <= {200, 204, 422} and len(answers) == sessions * (events // 4) * 4, set(answers)
+            held = {each["holder"] for each in listed.values() if "holder" in each}
+            assert len(held) == 4, held
+            print(f"  {len(answers)} events in {seconds:.0f} s, {answers.count(422)} of them late or of another worker: "
+                  f"the follower, the list and the database say the same of {len(listed)} sessions")
+
+
 def quietly(gateway, path):
     try:
         gateway.request("PATCH", path, {"name": "Ana"})
@@ -403,7 +461,7 @@ def log():
     print(f"  {len(text.splitlines())} lines of log, and no secret in them")
 
 
-CHECKS = [followers, kill, webhooks, lock, requests, log]
+CHECKS = [followers, kill, webhooks, storm, lock, requests, log]
 # These wait for more than half a minute each, and do nothing meanwhile.
 SLOW = [idle, vanish]
 
