@@ -115,7 +115,7 @@ import WhatsAppSessionsSQLite
             CREATE TABLE sessions (
                 seq INTEGER PRIMARY KEY, id, status, phone_number, name, created_at, connected_at, qr_code,
                 status_changed_at, qr_code_received_at, disconnect_code, disconnect_text, qr_code_number,
-                lease, restriction
+                restriction, lease
             );
             INSERT INTO sessions SELECT * FROM copy;
             """

@@ -21,8 +21,8 @@ struct Schema {
             PackageResources._005_cheaper_journal_sql,
             PackageResources._006_history_of_one_file_sql,
             PackageResources._007_room_for_seq_sql,
-            PackageResources._008_leases_sql,
-            PackageResources._009_restrictions_sql,
+            PackageResources._008_restrictions_sql,
+            PackageResources._009_leases_sql,
         ],
         // The scripts changed the schema, and the history stays, unless it was another database's before.
         adoption: """

@@ -1,8 +1,27 @@
--- What WhatsApp doesn't let an account do although it is online: the worker's words, until when if that is known. It stays
--- when the account goes offline, and is NULL when there is none.
-ALTER TABLE sessions ADD COLUMN restriction TEXT;
+-- Who serves a session: a process opens a lease, renews it while it lives, and claims sessions under it. A lease is over when
+-- `ends_at` is past, or its row is gone. Its number is a fencing token: it is never given twice, also not after a restore, since it
+-- is a time in milliseconds unless that one was given (https://sqlite.org/autoinc.html).
+CREATE TABLE leases (
+    number  INTEGER PRIMARY KEY AUTOINCREMENT,
+    holder  TEXT NOT NULL,
+    ends_at INTEGER NOT NULL, -- milliseconds since 1970, UTC
 
--- The same journal as before, with the bit 128.
+    CONSTRAINT "lease_without_holder: a lease has a holder: name the process that serves under it" CHECK (holder <> '')
+) STRICT;
+
+-- A renewal only moves the end.
+CREATE TRIGGER leases_identity_is_kept
+BEFORE UPDATE ON leases
+WHEN NEW.number IS NOT OLD.number OR NEW.holder IS NOT OLD.holder
+BEGIN
+    SELECT RAISE(ABORT, 'lease_changed: the number and the holder of a lease never change: open another lease');
+END;
+
+-- The lease under which the session was claimed last; NULL if nobody claimed it since it was released or recovered.
+ALTER TABLE sessions ADD COLUMN lease INTEGER;
+CREATE INDEX sessions_by_lease ON sessions (lease) WHERE lease IS NOT NULL;
+
+-- The same journal as before, with the bits 64: the session was claimed or released, and 128: its restriction changed.
 DROP TRIGGER sessions_update_is_kept;
 CREATE TRIGGER sessions_update_is_kept
 AFTER UPDATE ON sessions
