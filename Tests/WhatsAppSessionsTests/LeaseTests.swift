@@ -415,6 +415,98 @@ import Testing
         #expect(try manager.recoverSessions().map(\.id) == ["a", "b"])
     }
 
+    // MARK: A random walk
+
+    @Test(arguments: [1, 2, 3] as [UInt64])
+    func `3,000 random operations on leases do what the rules say`(seed: UInt64) throws {
+        var random = SplitMix64(state: seed)
+        let ids = ["a", "b", "c", "d"]
+        for id in ids { try manager.createSession(id) }
+        // What must be true: the leases that live, and under which of all each session was claimed last.
+        var living: Set<SessionLease> = []
+        var all = [SessionLease(holder: "nobody", number: 7)]
+        var claims: [String: SessionLease] = [:]
+        var statuses = Dictionary(uniqueKeysWithValues: ids.map { ($0, Session.Status.initializing) })
+        func server(of id: String) -> SessionLease? { claims[id].flatMap { living.contains($0) ? $0 : nil } }
+
+        for step in 0..<3000 {
+            let id = ids.randomElement(using: &random)!
+            // Mostly one of the latest.
+            let lease = all.suffix(6).randomElement(using: &random)!
+            let isLiving = living.contains(lease)
+            let lost = isLiving ? nil : LeaseLostError(lease: lease)
+            switch Int.random(in: 0..<100, using: &random) {
+            case 0..<8:
+                let opened = try open("eu-\(Int.random(in: 1...2, using: &random))")
+                #expect(!all.contains { $0.number == opened.number }, "step \(step)")
+                all.append(opened)
+                living.insert(opened)
+            case 8..<12:
+                try manager.closeLease(lease)
+                living.remove(lease)
+            case 12..<16:
+                try manager.execute("UPDATE leases SET ends_at = 0 WHERE number = \(lease.number)")
+                living.remove(lease)
+            case 16..<26:
+                #expect(failure { try manager.renewLease(lease, lasting: .seconds(60)) } as? LeaseLostError == lost)
+            case 26..<50:
+                let error = failure { try manager.claimSession(id, under: lease) }
+                if let lost {
+                    #expect(error as? LeaseLostError == lost, "step \(step)")
+                } else if let other = server(of: id), other != lease {
+                    #expect(error as? SessionTakenError == SessionTakenError(sessionID: id, holder: other.holder))
+                } else {
+                    #expect(error == nil, "step \(step)")
+                    claims[id] = lease
+                }
+            case 50..<58:
+                let error = failure { try manager.releaseSession(id, under: lease) }
+                if let lost {
+                    #expect(error as? LeaseLostError == lost, "step \(step)")
+                } else if claims[id] == lease {
+                    #expect(error == nil, "step \(step)")
+                    claims[id] = nil
+                } else {
+                    #expect(error as? LeaseLostError == LeaseLostError(lease: lease, sessionID: id), "step \(step)")
+                }
+            case 58..<88:
+                let status: Session.Status = Bool.random(using: &random) ? .connected : .disconnected
+                let error = failure { try manager.updateSession(id, SessionUpdates(status: status), under: lease) }
+                if isLiving && claims[id] == lease {
+                    #expect(error == nil, "step \(step)")
+                    statuses[id] = status
+                } else {
+                    #expect(error as? LeaseLostError == LeaseLostError(lease: lease, sessionID: id), "step \(step)")
+                }
+            case 88..<94:
+                let unserved = ids.filter { server(of: $0) == nil }.prefix(2)
+                var claimed: [String] = []
+                let error = failure { claimed = try manager.claimSessions(limit: 2, under: lease).map(\.id) }
+                #expect(claimed == (isLiving ? Array(unserved) : []), "step \(step)")
+                #expect(error as? LeaseLostError == lost, "step \(step)")
+                if isLiving { for id in unserved { claims[id] = lease } }
+            default:
+                let gone = ids.filter { statuses[$0] != .disconnected && claims[$0] != nil && server(of: $0) == nil }
+                #expect(try manager.recoverLeasedSessions().map(\.id) == gone, "step \(step)")
+                for id in gone { (statuses[id], claims[id]) = (.disconnected, nil) }
+            }
+            for session in try manager.getAllSessions() {
+                #expect(session.holder == server(of: session.id)?.holder, "step \(step)")
+                #expect(session.status == statuses[session.id], "step \(step)")
+            }
+        }
+    }
+
+    /// What something throws; `nil` when it throws nothing.
+    private func failure(_ body: () throws -> Void) -> (any Error)? {
+        do {
+            try body()
+            return nil
+        } catch {
+            return error
+        }
+    }
+
     // MARK: async
 
     @Test func `without blocking each method does the same`() async throws {
