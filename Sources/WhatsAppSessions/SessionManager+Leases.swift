@@ -1,4 +1,4 @@
-// Who serves a session, when several processes may: <doc:Leases>.
+// Leases decide which of several processes serves a session: <doc:Leases>.
 
 import Foundation
 
@@ -6,8 +6,10 @@ extension SessionManager {
     /// Opens a lease: the right to serve the sessions that are claimed under it.
     ///
     /// - Parameters:
-    ///   - holder: Who serves under it, such as the name of a host or a worker. Others are told, when they claim the same session.
-    ///   - duration: How long it lasts, in whole milliseconds, unless it is renewed. Count from before this call.
+    ///   - holder: The name of the host or worker that serves under it. Other processes see it as ``Session/holder``, and in
+    ///     ``SessionTakenError``.
+    ///   - duration: How long it lasts unless it is renewed; parts of a millisecond are dropped. Start your own timer before this
+    ///     call.
     /// - Throws: ``InvalidLeaseError`` when the holder is empty, or the duration is not between a millisecond and 366 days.
     public func openLease(holder: String, lasting duration: Duration) throws -> SessionLease {
         // An opened lease is there.
@@ -19,7 +21,7 @@ extension SessionManager {
         try store.read(.lease(holder: holder)).lease
     }
 
-    /// Moves the end of a lease: it lasts so long from now.
+    /// Extends a lease, or shortens it: it now ends `duration` from now, without parts of a millisecond.
     ///
     /// - Throws: ``LeaseLostError`` when it is over; it never comes back. ``InvalidLeaseError`` when the duration is not between a
     ///   millisecond and 366 days.
@@ -27,7 +29,7 @@ extension SessionManager {
         _ = try write(Self.renewing(lease, duration))
     }
 
-    /// Ends a lease, so that its sessions can be claimed at once. Ending one that is over does nothing.
+    /// Ends a lease, so that its sessions can be claimed at once. Nothing happens when it is over already, or isn't that holder's.
     ///
     /// The sessions keep their status. ``recoverLeasedSessions()`` disconnects those that are live.
     public func closeLease(_ lease: SessionLease) throws {
@@ -35,6 +37,8 @@ extension SessionManager {
     }
 
     /// Claims a session that nobody serves. Claiming it once more under the same lease does nothing.
+    ///
+    /// Its status stays as it was: it may still say connected from a holder that is gone.
     ///
     /// - Returns: The session, whose ``Session/holder`` is that of the lease.
     /// - Throws: ``SessionTakenError`` while another lease on it lives. ``LeaseLostError`` when this lease is over.
@@ -44,13 +48,14 @@ extension SessionManager {
         try Self.found(write(.claim(id: sessionID, under: lease)), sessionID)
     }
 
-    /// Claims the first sessions, in order of creation, that nobody serves, whatever their status. Damaged ones are left alone.
+    /// Claims the first sessions, in order of creation, that nobody serves, whatever their status: also those that were logged out.
+    /// Damaged ones are left alone.
     ///
-    /// - Parameter limit: The greatest number of sessions to look at.
+    /// - Parameter limit: The greatest number of sessions to claim.
     /// - Throws: ``LeaseLostError`` when the lease is over. ``DatabaseError`` with the code ``DatabaseError/ResultCode/misuse`` for a
     ///   limit below 1.
     public func claimSessions(limit: Int, under lease: SessionLease) throws -> [Session] {
-        try write(Self.claiming(limit, lease)).sessions
+        try write(Self.claiming(limit, lease)).claimed
     }
 
     /// Gives a session back, which keeps its status.
@@ -61,7 +66,8 @@ extension SessionManager {
         _ = try Self.found(write(.release(id: sessionID, under: lease)), sessionID)
     }
 
-    /// Changes some fields of a session that is claimed under a lease; see ``updateSession(_:_:)-swift.method``.
+    /// Changes some fields of a session that is claimed under a lease; see ``updateSession(_:_:)-swift.method``, which needs no
+    /// lease and changes any session.
     ///
     /// - Throws: Also ``LeaseLostError`` when the lease is over or the session isn't claimed under it. Then another process may
     ///   serve it: close its socket.
@@ -78,7 +84,7 @@ extension SessionManager {
     /// ``recoverSessions()-swift.method``, so that it may be called every few seconds.
     ///
     /// - Returns: Those sessions as they were, in order of creation. Each is now ``Session/Status/disconnected`` for the reason
-    ///   "worker gone", and nobody's.
+    ///   "worker gone", and has no holder.
     /// - Throws: ``DatabaseError`` as ``recoverSessions()-swift.method`` does.
     @discardableResult
     public func recoverLeasedSessions() throws -> [Session] {
@@ -116,7 +122,7 @@ extension SessionManager {
 
     /// Claims sessions that nobody serves, without blocking; see the synchronous method.
     public func claimSessions(limit: Int, under lease: SessionLease) async throws -> [Session] {
-        try await write(Self.claiming(limit, lease)).sessions
+        try await write(Self.claiming(limit, lease)).claimed
     }
 
     /// Gives a session back without blocking; see the synchronous method.
@@ -144,7 +150,7 @@ extension SessionManager {
 // What both kinds of a method share.
 extension SessionManager {
     private static func opening(_ holder: String, _ duration: Duration) throws -> SessionWrite {
-        guard !holder.isEmpty else { throw InvalidLeaseError(reason: .noHolder) }
+        guard !holder.isEmpty else { throw InvalidLeaseError(reason: .emptyHolder) }
         return .openLease(holder: holder, milliseconds: try milliseconds(duration))
     }
 
@@ -154,7 +160,7 @@ extension SessionManager {
 
     private static func milliseconds(_ duration: Duration) throws -> Int64 {
         guard (.milliseconds(1) ... .seconds(366 * 86_400)).contains(duration) else {
-            throw InvalidLeaseError(reason: .duration)
+            throw InvalidLeaseError(reason: .durationOutOfRange)
         }
         return duration.components.seconds * 1000 + duration.components.attoseconds / 1_000_000_000_000_000
     }

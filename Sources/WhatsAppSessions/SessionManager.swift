@@ -215,6 +215,6 @@ extension SessionManager {
                 message: "all sessions were recovered except damaged ones: \(damages)"
             )
         }
-        return written.sessions
+        return written.recovered
     }
 }

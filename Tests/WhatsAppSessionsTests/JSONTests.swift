@@ -15,8 +15,8 @@ import WhatsAppSessions
         statusChangedAt: Date(timeIntervalSince1970: 3.5),
         qrCodeReceivedAt: Date(timeIntervalSince1970: 4.5),
         disconnectReason: DisconnectReason(code: 401, text: "logged out"),
-        holder: "eu-1",
-        restriction: "new chats"
+        restriction: "new chats",
+        holder: "eu-1"
     )
 
     @Test func `a session encodes with the names of the TypeScript fields`() throws {

@@ -151,9 +151,9 @@ public struct LeaseLostError: Error, Hashable, Sendable, CustomStringConvertible
         self.sessionID = sessionID
     }
 
-    /// `The lease 17 of eu-1 is over`, or `Session support is not served under the lease 17 of eu-1`
+    /// `The lease 17 of eu-1 has ended`, or `Session support is not served under the lease 17 of eu-1`
     public var description: String {
-        sessionID.map { "Session \($0) is not served under the lease \(lease)" } ?? "The lease \(lease) is over"
+        sessionID.map { "Session \($0) is not served under the lease \(lease)" } ?? "The lease \(lease) has ended"
     }
     public var errorDescription: String? { description }
     public var recoverySuggestion: String? { "Stop serving its sessions, open another lease, and claim them again." }
@@ -178,19 +178,31 @@ public struct SessionTakenError: Error, Hashable, Sendable, CustomStringConverti
     public var recoverySuggestion: String? { "Leave it to that holder, and try again once its lease is over." }
 }
 
-/// Thrown when you open or renew a lease that can't be.
+/// Thrown when a lease is opened or renewed with an invalid holder or duration. Nothing has changed.
 public struct InvalidLeaseError: Error, Hashable, Sendable, CustomStringConvertible, LocalizedError {
     /// What is wrong with it. Later versions may add more.
+    ///
+    /// Two reasons are equal if their codes are.
     public struct Reason: Hashable, Sendable, CustomStringConvertible {
+        /// The reason's name, which never changes, such as `empty_holder`.
+        public let code: String
         /// The reason and what to do, in a sentence.
         public let description: String
 
         /// The holder is an empty text.
-        public static let noHolder = Reason(
-            description: "a lease has a holder: name the process that serves under it"
+        public static let emptyHolder = Reason(
+            code: "empty_holder",
+            description: "the holder is empty: name the process that will serve under the lease"
         )
         /// The lease would last for less than a millisecond, or for more than 366 days.
-        public static let duration = Reason(description: "a lease lasts from a millisecond to 366 days")
+        public static let durationOutOfRange = Reason(
+            code: "duration_out_of_range",
+            description: "a lease lasts from a millisecond to 366 days"
+        )
+
+        public static func == (a: Self, b: Self) -> Bool { a.code == b.code }
+
+        public func hash(into hasher: inout Hasher) { hasher.combine(code) }
     }
 
     /// What is wrong.
@@ -199,7 +211,7 @@ public struct InvalidLeaseError: Error, Hashable, Sendable, CustomStringConverti
     /// Creates the error, in a test for instance.
     public init(reason: Reason) { self.reason = reason }
 
-    /// `The lease cannot be had:` and the reason.
-    public var description: String { "The lease cannot be had: \(reason)" }
+    /// `Invalid lease:` and the reason.
+    public var description: String { "Invalid lease: \(reason)" }
     public var errorDescription: String? { description }
 }

@@ -36,7 +36,7 @@ public struct Session: Identifiable, Hashable, Codable, Sendable {
     public let qrCode: String?
     /// When ``status`` became what it is, in whole milliseconds; ``createdAt`` until it first changes.
     public let statusChangedAt: Date
-    /// When ``qrCode`` was set, in whole milliseconds; `nil` without one.
+    /// When WhatsApp sent ``qrCode``, if the worker said so, or else when it was stored; in whole milliseconds, `nil` without one.
     public let qrCodeReceivedAt: Date?
     /// When WhatsApp stops accepting ``qrCode``; `nil` without one.
     ///
@@ -45,7 +45,8 @@ public struct Session: Identifiable, Hashable, Codable, Sendable {
     public let qrCodeExpiresAt: Date?
     /// Why the account last went offline. It stays while the account is paired again, and is `nil` once it is connected.
     public let disconnectReason: DisconnectReason?
-    /// What WhatsApp doesn't let the account do although it may be online, in the worker's words; `nil` when there is nothing.
+    /// What WhatsApp doesn't let the account do although it may be online, in the worker's words; `nil` when there is nothing. Only an
+    /// update clears it, not a change of the status.
     public let restriction: String?
     /// Who serves the session: the holder of the lease under which it was claimed, until that lease is over; `nil` when nobody does
     /// (<doc:Leases>).
@@ -64,8 +65,8 @@ public struct Session: Identifiable, Hashable, Codable, Sendable {
         qrCodeReceivedAt: Date? = nil,
         disconnectReason: DisconnectReason? = nil,
         qrCodeExpiresAt: Date? = nil,
-        holder: String? = nil,
-        restriction: String? = nil
+        restriction: String? = nil,
+        holder: String? = nil
     ) {
         self.id = id
         self.status = status
@@ -98,8 +99,8 @@ extension Session {
             qrCodeReceivedAt: qrCodeReceivedAt,
             disconnectReason: disconnectReason,
             qrCodeExpiresAt: qrCodeExpiresAt,
-            holder: holder,
-            restriction: restriction
+            restriction: restriction,
+            holder: holder
         )
     }
 }

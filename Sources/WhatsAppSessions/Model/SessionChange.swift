@@ -65,7 +65,7 @@ extension SessionChange {
         public static let connectedAt = Fields(rawValue: 8)
         public static let qrCode = Fields(rawValue: 16)
         public static let disconnectReason = Fields(rawValue: 32)
-        /// The session was claimed or released.
+        /// The session was claimed, released or recovered. When a lease runs out, ``Session/holder`` becomes `nil` without a change.
         public static let holder = Fields(rawValue: 64)
         public static let restriction = Fields(rawValue: 128)
 

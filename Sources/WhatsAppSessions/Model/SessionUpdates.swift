@@ -23,8 +23,8 @@ public struct SessionUpdates: Hashable, Sendable {
     public var connectedAt: FieldUpdate<Date>
     /// The QR code to scan; a credential. It is dropped when the status leaves `qr_waiting`.
     public var qrCode: FieldUpdate<String>
-    /// When WhatsApp sent ``qrCode``, rounded to whole milliseconds, for a code that comes late; `nil` for now, and so is a time in
-    /// the future. It counts for a new code only.
+    /// When WhatsApp sent ``qrCode``, rounded to whole milliseconds, for a code that comes late. Defaults to the current time, which
+    /// also replaces a time in the future, and is ignored unless ``qrCode`` changes.
     public var qrCodeReceivedAt: Date?
     /// Why the account went offline. It is cleared when the status becomes connected.
     public var disconnectReason: FieldUpdate<DisconnectReason>

@@ -33,7 +33,7 @@ struct SQLiteSessions {
         case .renewLease(let lease, let milliseconds): try renew(lease, milliseconds)
         case .closeLease(let lease): try close(lease)
         case .claim(let id, let lease): try claim(id, under: lease)
-        case .claimUnserved(let limit, let lease): try claimUnserved(limit: Int64(limit), under: lease)
+        case .claimUnserved(let limit, let lease): try claimUnserved(limit: limit, under: lease)
         case .release(let id, let lease): try release(id, under: lease)
         case .renewHistory: try renewHistory()
         }
@@ -231,7 +231,7 @@ extension SQLiteSessions {
                 WHERE id = :id AND (
                     :lease IS NULL
                     OR lease = :lease AND EXISTS (
-                        SELECT 1 FROM leases WHERE number = :lease AND holder = :holder AND ends_at > \(Self.now)
+                        SELECT 1 FROM leases WHERE \(Self.isLiving)
                     )
                 )
             )
@@ -265,8 +265,7 @@ extension SQLiteSessions {
                 try $0.bind(updates.disconnectReason.newValue?.text, to: ":disconnect_text")
                 try $0.bind(updates.restriction.isChange, to: ":changes_restriction")
                 try $0.bind(updates.restriction.newValue, to: ":restriction")
-                try $0.bind(lease?.number, to: ":lease")
-                try $0.bind(lease?.holder, to: ":holder")
+                try bindLease(lease, $0)
                 try $0.bind(now, to: ":now")
             } read: { row in
                 let session = try Session(id: id, row: row)
@@ -295,24 +294,24 @@ extension SQLiteSessions {
 
     /// Why an update found no row.
     private func notUpdated(_ id: String, under lease: SessionLease?) throws -> Written {
-        if let lease, try exists(id) { throw LeaseLostError(lease: lease, sessionID: id) }
-        return Written()
+        guard let lease, try exists(id) else { return Written() }
+        throw LeaseLostError(lease: lease, sessionID: try isLiving(lease) ? id : nil)
     }
 
-    /// Disconnects the live sessions that can be read and that nobody serves; or, of these, those that somebody has served.
+    /// Disconnects the live sessions that can be read and have no living lease, or only those of them that were once leased.
     private func recover(onlyLeased: Bool, at now: Int64) throws -> Written {
         try dropEndedLeases()
         if onlyLeased, try !hasLostSessions() { return Written() }
-        let isLost = "status IS NOT 'disconnected' AND \(Self.isUnserved) AND (:any IS NOT NULL OR lease IS NOT NULL)"
+        let isLost = "status IS NOT 'disconnected' AND \(Self.isUnserved) AND (:all IS NOT NULL OR lease IS NOT NULL)"
         var written = Written()
         try connection.prepared(
             "SELECT \(Self.columns), seq, id FROM sessions WHERE \(isLost) ORDER BY seq"
         ).eachRow {
-            try $0.bind(!onlyLeased, to: ":any")
+            try $0.bind(!onlyLeased, to: ":all")
         } read: { row in
             if let session = try session(in: row, damages: &written.damages) {
                 if session.qrCode != nil { written.dropsQRCode = true }
-                written.sessions.append(session)
+                written.recovered.append(session)
             }
         }
         let disconnect = try connection.prepared(
@@ -330,7 +329,7 @@ extension SQLiteSessions {
         )
         try change(through: .max, except: written.damages) { first, last in
             try disconnect.execute {
-                try $0.bind(!onlyLeased, to: ":any")
+                try $0.bind(!onlyLeased, to: ":all")
                 try $0.bind(first, to: ":first")
                 try $0.bind(last, to: ":last")
                 try $0.bind(now, to: ":now")
@@ -339,10 +338,13 @@ extension SQLiteSessions {
         return written
     }
 
-    /// Whether a lease of some session is over, which the index of leases tells.
+    /// Whether the lease of some live session is over. The index of leases finds those without a look at the others.
     private func hasLostSessions() throws -> Bool {
         try connection.prepared(
-            "SELECT 1 FROM sessions WHERE lease IS NOT NULL AND lease NOT IN (SELECT number FROM leases) LIMIT 1"
+            """
+            SELECT 1 FROM sessions
+            WHERE lease IS NOT NULL AND lease NOT IN (SELECT number FROM leases) AND status IS NOT 'disconnected' LIMIT 1
+            """
         ).first { _ in true } ?? false
     }
 
@@ -368,8 +370,10 @@ extension SQLiteSessions {
 // MARK: - Leases
 
 extension SQLiteSessions {
-    /// Whether nobody serves the session in a row, once the leases that are over were dropped.
+    /// Whether the session in a row has no living lease, once the leases that are over were dropped.
     private static let isUnserved = "(lease IS NULL OR lease NOT IN (SELECT number FROM leases))"
+    /// Whether a row of the leases is this one, and it lives.
+    private static let isLiving = "number = :lease AND holder = :holder AND ends_at > \(now)"
 
     /// Afterwards a lease that has a row is a living one for the rest of the write, however long that takes.
     private func dropEndedLeases() throws {
@@ -400,12 +404,10 @@ extension SQLiteSessions {
     private func renew(_ lease: SessionLease, _ milliseconds: Int64) throws -> Written {
         try connection.prepared(
             """
-            UPDATE leases SET ends_at = \(Self.now) + :milliseconds
-            WHERE number = :number AND holder = :holder AND ends_at > \(Self.now)
+            UPDATE leases SET ends_at = \(Self.now) + :milliseconds WHERE \(Self.isLiving)
             """
         ).execute {
-            try $0.bind(lease.number, to: ":number")
-            try $0.bind(lease.holder, to: ":holder")
+            try bindLease(lease, $0)
             try $0.bind(milliseconds, to: ":milliseconds")
         }
         guard connection.changes > 0 else { throw LeaseLostError(lease: lease) }
@@ -414,22 +416,23 @@ extension SQLiteSessions {
 
     /// Also one that is over already.
     private func close(_ lease: SessionLease) throws -> Written {
-        try connection.prepared("DELETE FROM leases WHERE number = :number AND holder = :holder").execute {
-            try $0.bind(lease.number, to: ":number")
-            try $0.bind(lease.holder, to: ":holder")
+        try connection.prepared("DELETE FROM leases WHERE number = :lease AND holder = :holder").execute {
+            try bindLease(lease, $0)
         }
         return Written()
     }
 
     private func isLiving(_ lease: SessionLease) throws -> Bool {
-        try connection.prepared(
-            "SELECT 1 FROM leases WHERE number = :number AND holder = :holder AND ends_at > \(Self.now)"
-        ).first {
-            try $0.bind(lease.number, to: ":number")
-            try $0.bind(lease.holder, to: ":holder")
+        try connection.prepared("SELECT 1 FROM leases WHERE \(Self.isLiving)").first {
+            try bindLease(lease, $0)
         } read: { _ in
             true
         } ?? false
+    }
+
+    private func bindLease(_ lease: SessionLease?, _ parameters: Parameters) throws {
+        try parameters.bind(lease?.number, to: ":lease")
+        try parameters.bind(lease?.holder, to: ":holder")
     }
 
     /// A session, and the lease under which it was claimed last, living or not.
@@ -464,32 +467,32 @@ extension SQLiteSessions {
         return Written(session: session.served(by: nil))
     }
 
-    private func claimUnserved(limit: Int64, under lease: SessionLease) throws -> Written {
+    private func claimUnserved(limit: Int, under lease: SessionLease) throws -> Written {
         try dropEndedLeases()
         guard try isLiving(lease) else { throw LeaseLostError(lease: lease) }
-        var found = Written()
+        var written = Written()
+        var damages: [SessionDamage] = []
         var last = Int64.min
         try connection.prepared(
-            "SELECT \(Self.columns), seq, id FROM sessions WHERE \(Self.isUnserved) ORDER BY seq LIMIT :limit"
-        ).eachRow {
-            try $0.bind(limit, to: ":limit")
-        } read: { row in
+            "SELECT \(Self.columns), seq, id FROM sessions WHERE \(Self.isUnserved) ORDER BY seq"
+        ).prefix(bind: { _ in }) { row in
             last = try row.integer(Column.seq)
-            if let session = try session(in: row, damages: &found.damages) {
-                found.sessions.append(session.served(by: lease.holder))
+            if let session = try session(in: row, damages: &damages) {
+                written.claimed.append(session.served(by: lease.holder))
             }
+            return written.claimed.count < limit
         }
         let claim = try connection.prepared(
             "UPDATE sessions SET lease = :lease WHERE \(Self.isUnserved) AND seq BETWEEN :first AND :last"
         )
-        try change(through: last, except: found.damages) { first, last in
+        try change(through: last, except: damages) { first, last in
             try claim.execute {
                 try $0.bind(lease.number, to: ":lease")
                 try $0.bind(first, to: ":first")
                 try $0.bind(last, to: ":last")
             }
         }
-        return Written(sessions: found.sessions)
+        return written
     }
 }
 
@@ -512,8 +515,8 @@ extension Session {
                 qrCodeReceivedAt: qrCodeReceivedAt.map(Date.init(milliseconds:)),
                 disconnectReason: try DisconnectReason(row, Column.disconnectCode, Column.disconnectText),
                 qrCodeExpiresAt: qrCodeReceivedAt.map { Date(milliseconds: $0 &+ (isFirst ? 60_000 : 20_000)) },
-                holder: try row.textIfPresent(Column.holder),
-                restriction: try row.textIfPresent(Column.restriction)
+                restriction: try row.textIfPresent(Column.restriction),
+                holder: try row.textIfPresent(Column.holder)
             )
         } catch let error as DatabaseError where error.resultCode == .corrupt {
             throw error.explained { "\($0) in the row with the id \(id)" }

@@ -15,7 +15,7 @@ enum SessionWrite: Sendable {
         at: Int64
     )
     case delete(id: String)
-    /// Disconnects every session that isn't disconnected and has no living lease; or, of these, those that have had one.
+    /// Disconnects every session that isn't disconnected and has no living lease, or only those of them that were once leased.
     case recover(onlyLeased: Bool, at: Int64)
     case openLease(holder: String, milliseconds: Int64)
     case renewLease(SessionLease, milliseconds: Int64)
@@ -36,8 +36,10 @@ struct Written: Sendable {
     var lease: SessionLease?
     /// How many rows were deleted.
     var deleted = 0
-    /// The sessions that a recovery disconnected, as they were before; or those that were claimed.
-    var sessions: [Session] = []
+    /// The sessions that a recovery disconnected, as they were before.
+    var recovered: [Session] = []
+    /// The sessions that were claimed, as they are now.
+    var claimed: [Session] = []
     /// The rows that it couldn't read.
     var damages: [SessionDamage] = []
     /// Whether a QR code was dropped, which must not be kept in a log.

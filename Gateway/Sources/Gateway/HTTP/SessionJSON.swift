@@ -53,8 +53,8 @@ extension Session {
             qrCodeReceivedAt: qrCodeReceivedAt,
             disconnectReason: disconnectReason,
             qrCodeExpiresAt: withExpiry ? qrCodeExpiresAt : nil,
-            holder: holder,
-            restriction: restriction
+            restriction: restriction,
+            holder: holder
         )
     }
 }

@@ -31,7 +31,9 @@ final class FileWriter: CommitTarget {
             writes.count == 1 && writes[0].isOneStatement
             ? [try commitStatement(of: writes[0], until: deadline)]
             : try commitTransaction(of: writes, until: deadline)
-        guard noteLog() else { return outcomes }
+        // Nothing was written, so there is nothing to look for.
+        guard connection.commits != log.commits else { return outcomes }
+        noteLog()
         // If the file was moved during the commit, the writes are in the moved file.
         guard file.look() == identity else { throw DatabaseError.moved.withUnknownOutcome }
         if connection.logPages > LogUpkeep.longLog { keeper.owe(.startOver) }
@@ -119,12 +121,10 @@ final class FileWriter: CommitTarget {
         }
     }
 
-    /// Notes how long the log must be at least, if something was committed; returns whether it was.
-    @discardableResult
-    func noteLog() -> Bool {
-        guard connection.commits != log.commits else { return false }
+    /// Notes how long the log must be at least, if something was committed.
+    func noteLog() {
+        guard connection.commits != log.commits else { return }
         log = (Self.logSize(pages: connection.logPages, pageSize), dataVersion, connection.commits)
-        return true
     }
 
     /// How long a log of so many pages is: a header, then pages with a header each.
