@@ -11,7 +11,7 @@ export const lost = Symbol("lost");
 export class Gateway {
   #queues = new Map();
   #lease = null; // its number, which the gateway gave
-  #leaseEnds = Infinity; // when it is over, by this machine's clock, which goes on while the machine sleeps
+  #leaseEnds = [Infinity, Infinity]; // by the clock, which goes on while the machine sleeps, and by one that nobody sets back
   #clockOffset = null; // at most this clock minus the gateway's
 
   // GATEWAY is its address, GATEWAY_TOKEN its token; `worker` names this worker.
@@ -77,10 +77,10 @@ export class Gateway {
   async follow({ all, changed, deleted, over }) {
     let cursor = null;
     let arriving = null;
-    let isOver = false;
     setInterval(() => {
-      if (this.#isOver() && !isOver) over();
-      isOver = this.#isOver();
+      if (!this.#isOver() || this.#isEnded) return;
+      this.#isEnded = true;
+      over();
     }, 250);
     for (let attempt = 0; ; attempt++) {
       try {
@@ -110,6 +110,7 @@ export class Gateway {
   }
 
   #isNew = false;
+  #isEnded = false; // whether the worker was told that its lease is over
   #askedAt = 0;
 
   // Notes a lease or its renewal; returns whether it is another one than before, or that one was thought to be over.
@@ -117,14 +118,16 @@ export class Gateway {
     const wasOver = this.#isOver();
     // Counted from before the request, so that it is never thought to last longer than it does.
     this.#clockOffset ??= this.#askedAt - Date.parse(time);
-    this.#leaseEnds = Date.parse(time) + this.#clockOffset + seconds * 1000;
+    const left = Date.parse(time) + this.#clockOffset + seconds * 1000 - Date.now();
+    this.#leaseEnds = [Date.now() + left, performance.now() + left];
+    this.#isEnded = false;
     this.#isNew = wasOver || (this.#lease !== null && this.#lease !== lease);
     this.#lease = lease;
     return this.#isNew;
   }
 
   #isOver() {
-    return Date.now() > this.#leaseEnds;
+    return Date.now() > this.#leaseEnds[0] || performance.now() > this.#leaseEnds[1];
   }
 
   async *#events(cursor) {

@@ -42,7 +42,7 @@ struct Gateway: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Disconnect a worker's sessions when its stream has been gone this long.",
+            "Disconnect a worker's sessions when nothing has been heard of it for this long.",
             valueName: "seconds"
         )
     )

@@ -66,7 +66,7 @@ struct GatewayServer {
             logger: logger
         )
         let demo = configuration.demoSpeed.map { [manager] in DemoWorker(manager: manager, events: events, speed: $0) }
-        let lost = LostSessions(manager: manager, lease: configuration.lease, logger: logger)
+        let lost = LostSessionRecovery(manager: manager, leaseDuration: configuration.lease, logger: logger)
         let others: [(any Service)?] = [lost, webhooks, demo]
         services = others.compactMap(\.self)
     }

@@ -45,7 +45,8 @@ type Gateway struct {
 
 	mutex sync.Mutex
 	lease string
-	ends  time.Time // by the wall clock, which goes on while the machine sleeps; zero before the first lease
+	ends  time.Time // zero before the first lease
+	ended bool      // whether the follower was told that the lease is over
 	turns map[string]*turn
 }
 
@@ -213,13 +214,17 @@ func (gateway *Gateway) Follow(follower Follower) {
 }
 
 func (gateway *Gateway) watchLease(follower Follower) {
-	wasOver := false
 	for range time.Tick(250 * time.Millisecond) {
-		isOver := gateway.isOver()
-		if isOver && !wasOver {
+		if !gateway.isOver() {
+			continue
+		}
+		gateway.mutex.Lock()
+		isNews := !gateway.ended
+		gateway.ended = true
+		gateway.mutex.Unlock()
+		if isNews {
 			follower.Over()
 		}
-		wasOver = isOver
 	}
 }
 
@@ -326,7 +331,10 @@ func (gateway *Gateway) hold(data string, asked time.Time, offset **time.Duratio
 	wasOver := gateway.isOver()
 	gateway.mutex.Lock()
 	defer gateway.mutex.Unlock()
-	gateway.ends = news.Time.Add(**offset).Add(time.Duration(news.Seconds * float64(time.Second)))
+	ends := news.Time.Add(**offset).Add(time.Duration(news.Seconds * float64(time.Second)))
+	// With the reading of the clock that nobody sets back.
+	gateway.ends = time.Now().Add(time.Until(ends))
+	gateway.ended = false
 	isNew = wasOver || (gateway.lease != "" && gateway.lease != news.Lease)
 	gateway.lease = news.Lease
 	return isNew
@@ -341,5 +349,7 @@ func (gateway *Gateway) currentLease() string {
 func (gateway *Gateway) isOver() bool {
 	gateway.mutex.Lock()
 	defer gateway.mutex.Unlock()
-	return !gateway.ends.IsZero() && time.Now().Round(0).After(gateway.ends)
+	// By the clock, which goes on while the machine sleeps, and by the one that nobody sets back.
+	now := time.Now()
+	return !gateway.ends.IsZero() && (now.After(gateway.ends) || now.Round(0).After(gateway.ends.Round(0)))
 }

@@ -30,8 +30,9 @@ type Worker struct {
 	container *sqlstore.Container
 
 	mutex    sync.Mutex
-	accounts map[string]*account // by the id of the session
-	linked   map[string]string   // the account's address, by the id of the session
+	accounts map[string]*account  // by the id of the session
+	linked   map[string]string    // the account's address, by the id of the session
+	ended    map[string]time.Time // when a session's socket ended last
 }
 
 type account struct {
@@ -53,6 +54,7 @@ func main() {
 	}
 	worker := &Worker{
 		gateway: NewGateway(name), container: container, accounts: map[string]*account{}, linked: map[string]string{},
+		ended: map[string]time.Time{},
 	}
 	if text, err := os.ReadFile("accounts.json"); err == nil {
 		if err := json.Unmarshal(text, &worker.linked); err != nil {
@@ -134,6 +136,10 @@ func (worker *Worker) look(session Session, pause time.Duration) {
 	}
 	account := &account{}
 	worker.accounts[session.ID] = account
+	// One that WhatsApp refuses each time is tried once a minute.
+	if wait := time.Minute - time.Since(worker.ended[session.ID]); session.Status == "disconnected" && wait > pause {
+		pause = wait
+	}
 	time.AfterFunc(pause, func() {
 		worker.gateway.InTurn(session.ID, func() { worker.serve(session.ID, account) })
 	})
@@ -234,6 +240,9 @@ func (worker *Worker) report(id string, account *account, event string, data any
 			log.Printf("%s was not reported: %v", event, err)
 		case session != nil && session.Status == "disconnected":
 			worker.close(id)
+			worker.mutex.Lock()
+			worker.ended[id] = time.Now()
+			worker.mutex.Unlock()
 			if session.DisconnectReason != nil && session.DisconnectReason.Text == "logged out" {
 				worker.mutex.Lock()
 				worker.forget(id)

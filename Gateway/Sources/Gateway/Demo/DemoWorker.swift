@@ -81,7 +81,7 @@ struct DemoWorker: Service {
             return true
         } catch is InvalidSessionUpdateError {
             return true
-        } catch is Problem {
+        } catch is SessionTakenError {
             return true
         }
     }

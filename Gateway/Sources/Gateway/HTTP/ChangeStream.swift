@@ -86,7 +86,7 @@ final class ChangeStream: Sendable {
                         // An error, of the database perhaps, ends the stream: its follower comes back and sees.
                         defer { events.finish() }
                         guard let worker else { return try await self.sendChanges(after: cursor, to: events) }
-                        try await self.sendChanges(after: cursor, to: events, of: worker)
+                        try await self.serve(worker, after: cursor, to: events)
                     }
                     group.addTask { try? await self.sendPings(to: events) }
                     for await event in events {
@@ -120,10 +120,10 @@ final class ChangeStream: Sendable {
     // MARK: Leases
 
     /// Sends a worker its lease, then the changes, and keeps the lease alive meanwhile.
-    private func sendChanges(
+    private func serve(
+        _ worker: Worker,
         after cursor: ChangeCursor?,
-        to events: AsyncChannel<ByteBuffer>,
-        of worker: Worker
+        to events: AsyncChannel<ByteBuffer>
     ) async throws {
         let start = Date()
         let lease = try await leases.openStream(of: worker)

@@ -45,7 +45,7 @@ struct Problem: Error {
         status: .unprocessableContent,
         code: "lease_lost",
         detail:
-            "This worker has no lease: open /changes with its name, and claim its sessions under the lease that comes first."
+            "This worker has no lease: open /changes?worker=NAME, and claim its sessions under the lease in the first event."
     )
 
     static func tooLarge(_ limit: Int) -> Problem {

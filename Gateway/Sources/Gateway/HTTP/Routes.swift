@@ -167,8 +167,12 @@ struct Routes: Sendable {
     @Sendable private func receive(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let id = try context.sessionID()
         let event = try await request.json(as: WorkerEvent.self)
-        guard let session = try await events.receive(event, for: id) else { return Response(status: .noContent) }
-        return try .session(session)
+        do {
+            guard let session = try await events.receive(event, for: id) else { return Response(status: .noContent) }
+            return try .session(session)
+        } catch let error as SessionTakenError {
+            throw Problem.notTheHolder(error.holder)
+        }
     }
 
     @Sendable private func claim(_ request: Request, _ context: GatewayContext) async throws -> Response {
@@ -209,7 +213,7 @@ struct Routes: Sendable {
 }
 
 extension SessionUpdates {
-    /// The same, with a reason cut as that of an event, and an empty number or name cleared.
+    /// The same, with texts cut as those of an event, and an empty number, name or restriction cleared.
     ///
     /// - Throws: ``Problem`` for a number that is none.
     fileprivate func checked() throws -> SessionUpdates {

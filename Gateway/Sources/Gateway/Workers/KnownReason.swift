@@ -14,6 +14,7 @@ enum KnownReason: String, CaseIterable {
     case replaced = "replaced by another process"
     /// What `SessionManager.recoverLeasedSessions()` says.
     case workerGone = "worker gone"
+    case released = "released by the worker"
     /// What `SessionManager.recoverSessions()` says.
     case gatewayStopped = "the gateway stopped"
     case pairingFailed = "pairing failed"
@@ -36,10 +37,14 @@ enum KnownReason: String, CaseIterable {
     /// Whether a session that is disconnected for this reason waits for a person.
     var waitsForPerson: Bool {
         switch self {
-        case .workerGone, .gatewayStopped, .phoneTooOld, .passkeyRequested, .passkeyToConfirm, .connectionLost,
+        case .workerGone, .released, .gatewayStopped, .phoneTooOld, .passkeyRequested, .passkeyToConfirm,
+            .connectionLost,
             .connectionClosed, .noAnswer:
             false
-        default: true
+        case .loggedOut, .temporarilyBanned, .accountLocked, .banned, .workerOutdated, .codesUsedUp,
+            .multideviceMismatch,
+            .replaced, .pairingFailed, .closedByWorker, .tokenNotRefreshed:
+            true
         }
     }
 
@@ -90,6 +95,8 @@ enum KnownReason: String, CaseIterable {
                 "Worker gone",
                 "The worker that runs this account has gone silent. The account comes back when the worker does."
             )
+        case .released:
+            ("Released", "The worker gave this account back. It comes back when a worker claims it.")
         case .gatewayStopped:
             (
                 "Gateway stopped",

@@ -104,7 +104,7 @@ extension SessionReport {
             }
             updates.status = status
         }
-        if let code = try data["qrCode"].code() ?? data["pairingCode"].code() {
+        if let code = try data["qrCode"].code() ?? data["pairingCode"].code(), !code.isEmpty {
             updates.status = updates.status ?? .qrWaiting
             updates.qrCode = .set(code)
         }
@@ -117,7 +117,8 @@ extension SessionReport {
         }
         if let name = try data["name"].text() { updates.name = name.isEmpty ? .clear : .set(name) }
         if let reason = try data["reason"].text() {
-            updates.disconnectReason = .set(DisconnectReason(code: try data["code"].number(), workersText: reason))
+            let code = try data["code"].number()
+            updates.disconnectReason = reason.isEmpty ? .clear : .set(DisconnectReason(code: code, workersText: reason))
         }
         if let text = try data["restriction"].text() {
             updates.restriction = text.isEmpty ? .clear : .set(DisconnectReason.cut(text))

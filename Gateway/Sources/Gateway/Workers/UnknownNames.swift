@@ -12,7 +12,7 @@ enum UnknownNames {
         // A name is short and plain. What isn't may be a worker's mistake, and hold a code.
         guard (1...60).contains(name.utf8.count), name.utf8.allSatisfy({ isPlain($0) }) else { return false }
         let isNew = known.withLock { $0.count < 1000 && $0.insert("\(kind) \(name)").inserted }
-        if isNew { logger.notice("unknown \(kind), which changes nothing", metadata: ["name": "\(name)"]) }
+        if isNew { logger.notice("ignored an unknown \(kind)", metadata: ["name": "\(name)"]) }
         return isNew
     }
 

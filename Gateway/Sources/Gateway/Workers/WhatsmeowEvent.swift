@@ -78,7 +78,7 @@ enum WhatsmeowEvent: String {
         return .restriction(.newContacts, isActive ? Restriction.newContacts.text(until: end) : nil)
     }
 
-    /// A `QRChannelItem`. What comes next in whatsmeow is a step of the pairing, until it is known here.
+    /// A `QRChannelItem`. One that isn't listed here is logged, and changes nothing.
     private static func pairing(_ data: WorkerData) throws -> SessionReport? {
         let code = try data["Code"].code()
         return switch try data["Event"].text() {

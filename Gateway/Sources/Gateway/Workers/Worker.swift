@@ -27,11 +27,19 @@ extension Worker: Decodable {
             number = try? container.decode(Int64.self, forKey: .lease)
             if number == nil, let text = try? container.decode(String.self, forKey: .lease) { number = Int64(text) }
             guard number != nil else {
-                throw DecodingError.dataCorruptedError(forKey: .lease, in: container, debugDescription: "no number")
+                throw DecodingError.dataCorruptedError(
+                    forKey: .lease,
+                    in: container,
+                    debugDescription: "not a lease number"
+                )
             }
         }
         guard let worker = Worker(name: name, lease: number) else {
-            throw DecodingError.dataCorruptedError(forKey: .worker, in: container, debugDescription: "no name")
+            throw DecodingError.dataCorruptedError(
+                forKey: .worker,
+                in: container,
+                debugDescription: "not a worker name"
+            )
         }
         self = worker
     }

@@ -10,7 +10,7 @@ struct WorkerEvents: Sendable {
     ///
     /// - Returns: The session, or `nil` when the event says nothing about it.
     /// - Throws: `SessionNotFoundError` when the session was deleted, `InvalidSessionUpdateError` for an event that comes too late,
-    ///   `LeaseLostError` from a worker that doesn't serve the session. In each case nothing has changed.
+    ///   `LeaseLostError` or `SessionTakenError` when the worker doesn't serve the session. In each case the status is unchanged.
     func receive(_ event: WorkerEvent, for sessionID: String) async throws -> Session? {
         let lease = try await leases.lease(of: event.worker)
         return try await turns.take(sessionID) {
@@ -20,40 +20,32 @@ struct WorkerEvents: Sendable {
             guard let report = event.report else { return nil }
             let updates = report.updates(for: session, at: event.date, willReconnect: event.willReconnect)
             guard let lease else {
-                // Of a worker that holds no lease nobody knows whether it is late.
-                if let holder = session.holder { throw Problem.notTheHolder(holder) }
+                // Without a lease there is no telling whether the event is late.
+                if let holder = session.holder { throw SessionTakenError(sessionID: sessionID, holder: holder) }
                 return try await manager.updateSession(sessionID, updates)
             }
             // A first report claims what nobody serves.
-            if session.holder == nil { try await claim(sessionID, under: lease) }
+            if session.holder == nil { try await manager.claimSession(sessionID, under: lease) }
             return try await manager.updateSession(sessionID, updates, under: lease)
-        }
-    }
-
-    private func claim(_ sessionID: String, under lease: SessionLease) async throws {
-        do {
-            try await manager.claimSession(sessionID, under: lease)
-        } catch let error as SessionTakenError {
-            throw Problem.notTheHolder(error.holder)
         }
     }
 
     /// Claims a session for a worker, which then opens its socket.
     ///
-    /// - Throws: `SessionTakenError` while another lease on it lives.
+    /// - Throws: `SessionTakenError` while another lease on it lives; ``Problem`` or `LeaseLostError` for a worker without a lease.
     func claim(_ sessionID: String, by worker: Worker) async throws -> Session {
         let lease = try await requireLease(of: worker)
         return try await turns.take(sessionID) { try await manager.claimSession(sessionID, under: lease) }
     }
 
-    /// Gives a session back. One that is live has no socket any more, so it is disconnected.
+    /// Gives a session back. Its socket is closed, so a session that is live becomes disconnected.
     func release(_ sessionID: String, by worker: Worker) async throws {
         let lease = try await requireLease(of: worker)
         try await turns.take(sessionID) {
             if let session = try await manager.getSession(sessionID), session.status != .disconnected {
                 let updates = SessionUpdates(
                     status: .disconnected,
-                    disconnectReason: .set(DisconnectReason(.workerGone))
+                    disconnectReason: .set(DisconnectReason(.released))
                 )
                 try await manager.updateSession(sessionID, updates, under: lease)
             }

@@ -22,13 +22,7 @@ actor WorkerLeases {
     /// A worker that doesn't say which it had goes on under the newest one of its name, unless another process has a stream under
     /// that.
     func openStream(of worker: Worker) async throws -> SessionLease {
-        let known =
-            if let lease = worker.lease {
-                lease
-            } else {
-                try await manager.getLease(holder: worker.name)
-            }
-        if let known, worker.lease != nil || streams[known] == nil {
+        if let known = try await knownLease(of: worker), worker.lease != nil || streams[known] == nil {
             // Before the renewal, which another stream of the same name must not overtake.
             streams[known, default: 0] += 1
             do {
@@ -49,7 +43,7 @@ actor WorkerLeases {
         return lease
     }
 
-    /// From now on the lease runs, unless the worker comes back.
+    /// Restarts the lease's time, so that the worker has all of it to come back.
     func closeStream(under lease: SessionLease) async {
         dropStream(under: lease)
         try? await manager.renewLease(lease, lasting: duration)
@@ -60,18 +54,19 @@ actor WorkerLeases {
         streams[lease] = count > 0 ? count : nil
     }
 
+    /// The lease that a worker names, living or not, or else the newest living one of its name.
+    private func knownLease(of worker: Worker) async throws -> SessionLease? {
+        if let lease = worker.lease { return lease }
+        return try await manager.getLease(holder: worker.name)
+    }
+
     // MARK: Events
 
     /// The lease that a worker speaks for, renewed; `nil` for one that has none.
     ///
     /// - Throws: `LeaseLostError` when the worker names one that is over.
     func lease(of worker: Worker?) async throws -> SessionLease? {
-        guard let worker else { return nil }
-        guard let lease = worker.lease else {
-            guard let lease = try await manager.getLease(holder: worker.name) else { return nil }
-            try await renew(lease)
-            return lease
-        }
+        guard let worker, let lease = try await knownLease(of: worker) else { return nil }
         try await renew(lease)
         return lease
     }

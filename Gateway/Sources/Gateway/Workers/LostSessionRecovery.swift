@@ -3,16 +3,16 @@ import ServiceLifecycle
 import WhatsAppSessions
 
 /// Disconnects the sessions of workers that are gone, soon after their leases are over.
-struct LostSessions: Service {
+struct LostSessionRecovery: Service {
     let manager: SessionManager
-    let lease: Duration
+    let leaseDuration: Duration
     let logger: Logger
 
     func run() async throws {
         try? await cancelWhenGracefulShutdown {
             var lastProblem: String?
             while true {
-                try await Task.sleep(for: min(lease / 10, .seconds(2)))
+                try await Task.sleep(for: min(leaseDuration / 10, .seconds(2)))
                 do {
                     try await manager.recoverLeasedSessions()
                     lastProblem = nil
@@ -23,7 +23,7 @@ struct LostSessions: Service {
                     let problem = "\(error)"
                     if problem != lastProblem {
                         logger.error(
-                            "sessions of a worker that is gone stay as they are",
+                            "the sessions of a worker that is gone could not be disconnected",
                             metadata: ["error": "\(problem)"]
                         )
                     }
