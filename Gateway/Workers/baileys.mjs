@@ -2,6 +2,7 @@
 // GATEWAY and GATEWAY_TOKEN say which gateway, WORKER names this worker. With several workers on one gateway each has a name of its
 // own, and PREFIX may choose its sessions by the beginning of their ids. What links the accounts is kept in the folder `auth`: guard
 // it. Workers that share that folder take over each other's accounts.
+import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -11,7 +12,13 @@ import { Gateway, lost } from "./gateway.mjs";
 const prefix = process.env.PREFIX ?? "";
 const gateway = new Gateway(process.env.WORKER ?? `baileys-${prefix || "1"}`);
 const accounts = new Map(); // { socket, last, at, attempts } of each session that this worker serves, by id
-const folder = (id) => `auth/${encodeURIComponent(id)}`;
+const leaving = new Map(); // what unlinks a deleted session, by id
+
+// A file name has at most 255 bytes.
+function folder(id) {
+  const name = encodeURIComponent(id);
+  return `auth/${name.length <= 200 ? name : createHash("sha256").update(id).digest("hex")}`;
+}
 const longestPause = Number(process.env.LONGEST_PAUSE ?? 60000);
 
 // Serves a session from now on, if it is nobody else's. Accounts open one after the other, not all at once.
@@ -19,12 +26,27 @@ async function serve(id, pause = 0) {
   const account = { socket: null, last: null, attempts: 0 };
   accounts.set(id, account);
   await sleep(pause);
+  await leaving.get(id);
   if (accounts.get(id) !== account) return; // deleted meanwhile
-  if (await gateway.claim(id)) return open(id, account);
+  const session = await gateway.claim(id);
+  if (session?.needsSocket) return open(id, account);
   if (accounts.get(id) === account) accounts.delete(id);
 }
 
+// Opens the socket, and tries again where the disk fails, for instance.
 async function open(id, account) {
+  while (accounts.get(id) === account) {
+    try {
+      return await openSocket(id, account);
+    } catch (error) {
+      console.error(`${id} has no socket:`, error.message);
+      gateway.report(id, "session", { status: "initializing", reason: "the worker cannot open a socket" });
+      await sleep(pauseOf(account.attempts++));
+    }
+  }
+}
+
+async function openSocket(id, account) {
   const { state, saveCreds } = await useMultiFileAuthState(folder(id));
   if (accounts.get(id) !== account) return;
   const socket = (account.socket = makeWASocket({ auth: state }));
@@ -35,7 +57,7 @@ async function open(id, account) {
     return session;
   };
   socket.ev.on("creds.update", (update) => {
-    saveCreds();
+    Promise.resolve(saveCreds()).catch((error) => console.error(`what links ${id} was not saved:`, error.message));
     // Never the whole update: it can hold the account's private keys.
     if (update.me) report("creds.update", { me: update.me });
   });
@@ -43,7 +65,10 @@ async function open(id, account) {
   socket.ev.on("connection.update", (update) => {
     if (accounts.get(id) !== account || account.socket !== socket) return; // a late event of a socket that was replaced
     const { connection, qr, isNewLogin, lastDisconnect, reachoutTimeLock } = update;
-    if (connection === "close") return closed(id, account, lastDisconnect?.error, report);
+    if (connection === "close") {
+      return closed(id, account, lastDisconnect?.error, report)
+        .catch((error) => console.error(`${id} was not closed:`, error.message));
+    }
     if (connection === "open") account.attempts = 0;
     const at = Date.now();
     // What is reported again later is the state: Baileys sends updates without one after it.
@@ -63,7 +88,9 @@ async function closed(id, account, error, report) {
   if (accounts.get(id) !== account) return;
   // The gateway knows which closes come back. If it didn't take this one, the account comes back too.
   if (session === undefined || session.status === "initializing") {
-    if (output?.statusCode !== 515) await sleep(pauseOf(account.attempts++));
+    // 515 is part of every pairing, but not again and again.
+    if (output?.statusCode !== 515 || account.attempts > 0) await sleep(pauseOf(account.attempts));
+    account.attempts++;
     if (accounts.get(id) === account) await open(id, account);
   } else {
     accounts.delete(id);
@@ -113,12 +140,16 @@ gateway.follow({
     for (const [id, account] of accounts) reportAgain(id, account);
   },
   changed: (session) => look(session),
-  async deleted(id) {
+  deleted(id) {
     const socket = accounts.get(id)?.socket;
     accounts.delete(id);
-    // Unlinks the device on the phone too.
-    await socket?.logout().catch(() => socket.end(undefined));
-    await rm(folder(id), { recursive: true, force: true });
+    // Unlinks the device on the phone too. A session that is created with the same id waits for that.
+    const done = (async () => {
+      await Promise.race([socket?.logout(), sleep(30000)]).catch(() => socket.end(undefined));
+      await rm(folder(id), { recursive: true, force: true, maxRetries: 5 });
+    })().catch((error) => console.error(`what linked ${id} was not removed:`, error.message));
+    leaving.set(id, done);
+    done.then(() => { if (leaving.get(id) === done) leaving.delete(id); });
   },
   over() {
     for (const id of [...accounts.keys()]) close(id);

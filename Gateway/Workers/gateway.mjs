@@ -12,7 +12,7 @@ export class Gateway {
   #queues = new Map();
   #lease = null; // its number, which the gateway gave
   #leaseEnds = [Infinity, Infinity]; // by the clock, which goes on while the machine sleeps, and by one that nobody sets back
-  #clockOffset = null; // at most this clock minus the gateway's
+  #clockOffsets = null; // at most these clocks minus the gateway's
 
   // GATEWAY is its address, GATEWAY_TOKEN its token; `worker` names this worker.
   constructor(worker) {
@@ -54,14 +54,15 @@ export class Gateway {
       if (this.#isOver()) return lost;
       const body = { ...content, worker: this.worker, lease: this.#lease ?? undefined };
       const response = await this.request(method, path, JSON.stringify(body)).catch(() => null);
-      if (response?.status === 200) return response.json();
+      const session = response?.status === 200 ? await response.json().catch(() => null) : null;
+      if (session?.id !== undefined) return session;
       const problem = await response?.json().catch(() => null);
       // Not any 404: a proxy that lost the gateway says so too.
       if (problem?.code === "session_not_found") return null;
       if (["not_the_holder", "lease_lost", "taken"].includes(problem?.code)) return lost;
       if (response?.status === 204 || response?.status === 422) return undefined; // nothing to say, or too late
-      // A proxy's 401, 404 or 429 may pass; what the gateway itself refused doesn't get better.
-      if (problem?.code && response.status < 500) throw new Error(`${response.status}, ${problem.code}`);
+      // A proxy's answer may pass, and so does a token that is being changed; what else the gateway refused doesn't get better.
+      if (problem?.code && response.status < 500 && response.status !== 401) throw new Error(`${response.status}, ${problem.code}`);
       await pauseBefore(attempt);
     }
   }
@@ -111,15 +112,14 @@ export class Gateway {
 
   #isNew = false;
   #isEnded = false; // whether the worker was told that its lease is over
-  #askedAt = 0;
+  #askedAt = [0, 0];
 
   // Notes a lease or its renewal; returns whether it is another one than before, or that one was thought to be over.
-  #hold({ lease, seconds, time }) {
+  #hold({ lease, seconds, clock }) {
     const wasOver = this.#isOver();
     // Counted from before the request, so that it is never thought to last longer than it does.
-    this.#clockOffset ??= this.#askedAt - Date.parse(time);
-    const left = Date.parse(time) + this.#clockOffset + seconds * 1000 - Date.now();
-    this.#leaseEnds = [Date.now() + left, performance.now() + left];
+    this.#clockOffsets ??= this.#askedAt.map((time) => time - clock * 1000);
+    this.#leaseEnds = this.#clockOffsets.map((offset) => offset + (clock + seconds) * 1000);
     this.#isEnded = false;
     this.#isNew = wasOver || (this.#lease !== null && this.#lease !== lease);
     this.#lease = lease;
@@ -136,8 +136,8 @@ export class Gateway {
     if (cursor) query.set("after", cursor);
     const silent = new AbortController();
     const watchdog = setTimeout(() => silent.abort(new Error("the gateway was silent for 40 s")), 40000);
-    this.#askedAt = Date.now();
-    this.#clockOffset = null;
+    this.#askedAt = [Date.now(), performance.now()];
+    this.#clockOffsets = null;
     try {
       const response = await fetch(`${this.url}/changes?${query}`, { headers: this.headers, signal: silent.signal });
       if (!response.ok) throw new Error(`the gateway answered ${response.status}`);

@@ -80,8 +80,8 @@ extension SessionManager {
         try Self.found(write(Self.update(of: sessionID, updates, under: lease)), sessionID)
     }
 
-    /// Marks the live sessions whose lease is over as disconnected. Those that were never claimed stay as they are, unlike with
-    /// ``recoverSessions()-swift.method``, so that it may be called every few seconds.
+    /// Marks the live sessions whose lease is over as disconnected, and has followers hear that nobody serves them. Sessions that were
+    /// never claimed stay as they are, unlike with ``recoverSessions()-swift.method``, so it may be called every few seconds.
     ///
     /// - Returns: Those sessions as they were, in order of creation. Each is now ``Session/Status/disconnected`` for the reason
     ///   "worker gone", and has no holder.

@@ -156,7 +156,7 @@ import WhatsAppSessionsSQLite
             }
             return plans
         }
-        #expect(plans.count == 16)
+        #expect(plans.count == 17)
         for (sql, plan) in plans {
             #expect(!plan.contains("TEMP B-TREE"), "\(sql)")
             // A list goes from one `seq` on; only counting, recovering and claiming many look at every row.

@@ -74,11 +74,12 @@ struct Configuration: Sendable {
     /// systemd are read by a group (systemd.exec(5), LoadCredential).
     static let secretFolders =
         ["/run/secrets", "/var/run/secrets"]
-        + [ProcessInfo.processInfo.environment["CREDENTIALS_DIRECTORY"]].compactMap(\.self)
+        + [ProcessInfo.processInfo.environment["CREDENTIALS_DIRECTORY"]].compactMap(\.self).filter { !$0.isEmpty }
 
     private static func isMountedSecret(_ path: String, in folders: [String]) -> Bool {
         let resolved = URL(filePath: path).resolvingSymlinksInPath().path
-        if folders.contains(where: { path.hasPrefix($0 + "/") || resolved.hasPrefix($0 + "/") }) { return true }
+        let folders = folders.map { URL(filePath: $0).resolvingSymlinksInPath().path }
+        if folders.contains(where: { resolved.hasPrefix($0 + "/") }) { return true }
         // Kubernetes mounts a secret anywhere, as links to a folder like ..2026_03_02_09_01_51.403.
         return URL(filePath: resolved).deletingLastPathComponent().lastPathComponent.hasPrefix("..")
     }

@@ -82,6 +82,9 @@ struct Gateway: AsyncParsableCommand {
                 "Without a token anyone who reaches \(hostname) could link the accounts: add --token-file, or use 127.0.0.1."
             )
         }
+        guard file != ":memory:" else {
+            throw ConfigurationError("Leave out --file to keep the sessions in memory.")
+        }
         guard (0...65_535).contains(port) else { throw ConfigurationError("A port is a number from 0 to 65535.") }
         guard (1...86_400).contains(lease) else { throw ConfigurationError("A lease is 1 to 86400 seconds.") }
         guard (0.1...1000).contains(demoSpeed) else { throw ConfigurationError("The demo's speed is 0.1 to 1000.") }

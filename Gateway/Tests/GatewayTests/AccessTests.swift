@@ -133,8 +133,17 @@ func sha256(_ text: String) -> String { Data(SHA256.hash(data: Data(text.utf8)))
         #expect(
             try Configuration.secret(inFile: mounted, secretFolders: [folder.path]) == "correct-horse-battery"
         )
+        for folders in [[String(folder.path.dropLast())], [], [folder.path + "/..data"]] {
+            #expect(throws: ConfigurationError.self) {
+                try Configuration.secret(inFile: mounted, secretFolders: folders)
+            }
+        }
+        // Not by a way around.
         #expect(throws: ConfigurationError.self) {
-            try Configuration.secret(inFile: mounted, secretFolders: [String(folder.path.dropLast())])
+            try Configuration.secret(
+                inFile: folder.path + "/..data/../mounted",
+                secretFolders: [folder.path + "/..data"]
+            )
         }
     }
 
@@ -162,7 +171,7 @@ func sha256(_ text: String) -> String { Data(SHA256.hash(data: Data(text.utf8)))
         ["--webhook", "receiver.example"], ["--webhook", "ftp://receiver.example"], ["--webhook", "http://a:99999/"],
         ["--webhook", "http://a:99999999999999999999/"], ["--webhook", "http://a:0/"], ["--webhook", "http://./"],
         ["--webhook-secret-file", "x"],
-        ["--token-file", "/nowhere"], ["--demo-speed", "0"], ["--webhook-pause", "0"],
+        ["--token-file", "/nowhere"], ["--file", ":memory:"], ["--demo-speed", "0"], ["--webhook-pause", "0"],
     ])
     func `a start that would not be safe or cannot be is refused`(arguments: [String]) throws {
         let command = try Gateway.parse(arguments)

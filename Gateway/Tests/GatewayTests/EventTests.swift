@@ -1,4 +1,7 @@
 import Foundation
+import Hummingbird
+import HummingbirdTesting
+import NIOCore
 import Testing
 import WhatsAppSessions
 
@@ -158,10 +161,6 @@ import WhatsAppSessions
     @Test(arguments: [
         ("connection.update", #"{"connection":{"state":"close"}}"#, "data.connection"),
         ("connection.update", #"{"qr":["2@code"]}"#, "data.qr"),
-        (
-            "connection.update", #"{"connection":"close","lastDisconnect":{"error":{"output":{"statusCode":{}}}}}"#,
-            "data.lastDisconnect.error.output.statusCode"
-        ),
         ("connection.update", "[]", "data"), ("creds.update", #"{"me":["1@s.whatsapp.net"]}"#, "data.me"),
         ("QR", #"{"Codes":"2@code"}"#, "data.Codes"), ("LoggedOut", #"{"Reason":1e99}"#, "data.Reason"),
         ("LoggedOut", #"{"Reason":true}"#, "data.Reason"), ("creds.update", #"{"me":{"id":{}}}"#, "data.me.id"),
@@ -197,6 +196,23 @@ import WhatsAppSessions
                 let refused = try await gateway.post("PushNameSetting", #"{"Action":{"name":"\#(text)"}}"#)
                 #expect(refused.status == .badRequest, "\(text)")
             }
+        }
+    }
+
+    @Test func `a body that is not UTF-8 is refused, and not read as something else`() async throws {
+        try await withGateway { gateway in
+            try await gateway.manager.createSession("support")
+            let json = #"{"event":"session","data":{"name":"Ana"}}"#
+            for body in [json.data(using: .utf16)!, json.data(using: .utf16LittleEndian)!, Data(json.utf8) + [0xff]] {
+                let answer = try await gateway.client.execute(
+                    uri: "/sessions/support/events",
+                    method: .post,
+                    headers: [.contentType: "application/json"],
+                    body: ByteBuffer(data: body)
+                )
+                #expect(try answer.problem.code == "invalid_body")
+            }
+            #expect(try await gateway.manager.getSession("support")?.name == nil)
         }
     }
 
@@ -245,7 +261,7 @@ import WhatsAppSessions
         #expect(UnknownNames.note("chats.something-new", as: "event"))
         #expect(!UnknownNames.note("chats.something-new", as: "event"))
         #expect(UnknownNames.note("chats.something-new", as: "QRChannelItem"))
-        for name in ["2@one", "", "two words", "é", String(repeating: "x", count: 61)] {
+        for name in ["447700900123", "ABCD-1234", "2@one", "", "two words", "é", String(repeating: "x", count: 61)] {
             #expect(!UnknownNames.note(name, as: "event"), "\(name)")
         }
     }

@@ -149,7 +149,10 @@ func (gateway *Gateway) post(path string, body []byte) (*Session, error) {
 	switch response.StatusCode {
 	case http.StatusOK:
 		var session Session
-		return &session, json.Unmarshal(answer, &session)
+		if json.Unmarshal(answer, &session) != nil || session.ID == "" {
+			return nil, errAgain // a proxy's page
+		}
+		return &session, nil
 	case http.StatusNoContent:
 		return nil, nil
 	}
@@ -162,8 +165,8 @@ func (gateway *Gateway) post(path string, body []byte) (*Session, error) {
 		return nil, ErrLost
 	case problem.Code != "" && response.StatusCode == http.StatusUnprocessableEntity:
 		return nil, ErrLate
-	case problem.Code != "" && response.StatusCode < 500:
-		// What the gateway itself refused doesn't get better; a proxy's 401, 404 or 429 may pass.
+	case problem.Code != "" && response.StatusCode < 500 && response.StatusCode != http.StatusUnauthorized:
+		// A proxy's answer may pass, and so does a token that is being changed; what else the gateway refused doesn't get better.
 		return nil, fmt.Errorf("the gateway answered %d, %s", response.StatusCode, problem.Code)
 	}
 	return nil, errAgain
@@ -246,7 +249,7 @@ func (gateway *Gateway) follow(cursor *string, follower Follower) (isNew, isRead
 	if err != nil {
 		return false, false, err
 	}
-	asked := time.Now().Round(0)
+	asked := time.Now()
 	response, err := (&http.Client{}).Do(request)
 	if err != nil {
 		return false, false, err
@@ -258,7 +261,7 @@ func (gateway *Gateway) follow(cursor *string, follower Follower) (isNew, isRead
 	var arriving []Session
 	isArriving := false
 	event, id, data := "", "", ""
-	var offset *time.Duration
+	var zero *time.Time // when the gateway's clock was 0, at the latest
 	for lines := bufio.NewReader(response.Body); ; {
 		line, err := lines.ReadString('\n')
 		if err != nil {
@@ -279,7 +282,7 @@ func (gateway *Gateway) follow(cursor *string, follower Follower) (isNew, isRead
 		}
 		switch event {
 		case "lease":
-			if gateway.hold(data, asked, &offset) && *cursor != "" {
+			if gateway.hold(data, asked, &zero) && *cursor != "" {
 				return true, isReady, nil
 			}
 		case "reset":
@@ -314,26 +317,25 @@ func (gateway *Gateway) follow(cursor *string, follower Follower) (isNew, isRead
 }
 
 // hold notes a lease or its renewal. It is counted from before the request, so that it is never thought to last longer than it does.
-func (gateway *Gateway) hold(data string, asked time.Time, offset **time.Duration) (isNew bool) {
+func (gateway *Gateway) hold(data string, asked time.Time, zero **time.Time) (isNew bool) {
 	var news struct {
 		Lease   string
 		Seconds float64
-		Time    time.Time
+		Clock   float64
 	}
 	if err := json.Unmarshal([]byte(data), &news); err != nil {
 		log.Printf("a lease cannot be read: %v", err)
 		return false
 	}
-	if *offset == nil {
-		difference := asked.Sub(news.Time)
-		*offset = &difference
+	seconds := func(count float64) time.Duration { return time.Duration(count * float64(time.Second)) }
+	if *zero == nil {
+		start := asked.Add(-seconds(news.Clock))
+		*zero = &start
 	}
 	wasOver := gateway.isOver()
 	gateway.mutex.Lock()
 	defer gateway.mutex.Unlock()
-	ends := news.Time.Add(**offset).Add(time.Duration(news.Seconds * float64(time.Second)))
-	// With the reading of the clock that nobody sets back.
-	gateway.ends = time.Now().Add(time.Until(ends))
+	gateway.ends = (*zero).Add(seconds(news.Clock + news.Seconds))
 	gateway.ended = false
 	isNew = wasOver || (gateway.lease != "" && gateway.lease != news.Lease)
 	gateway.lease = news.Lease

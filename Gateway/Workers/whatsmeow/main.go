@@ -96,11 +96,17 @@ func (worker *Worker) Deleted(id string) {
 	delete(worker.accounts, id)
 	worker.forget(id)
 	worker.mutex.Unlock()
-	if account != nil && account.client != nil {
-		if err := account.client.Logout(context.Background()); err != nil {
+	if account == nil || account.client == nil {
+		return
+	}
+	// Not here, where the stream is read; and before another session of this id is served.
+	worker.gateway.InTurn(id, func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		if err := account.client.Logout(ctx); err != nil {
 			account.client.Disconnect()
 		}
-	}
+	})
 }
 
 // Over closes every socket: others may serve the sessions from now on.
@@ -186,6 +192,10 @@ func (worker *Worker) connect(id string, account *account) {
 	for pause := 2 * time.Second; worker.isCurrent(id, account); {
 		worker.report(id, account, "session", map[string]any{"status": "initializing"})
 		err := account.client.Connect()
+		if !worker.isCurrent(id, account) {
+			account.client.Disconnect() // closed meanwhile
+			return
+		}
 		if err == nil {
 			return
 		}
@@ -238,7 +248,7 @@ func (worker *Worker) report(id string, account *account, event string, data any
 		case err == ErrLate:
 		case err != nil:
 			log.Printf("%s was not reported: %v", event, err)
-		case session != nil && session.Status == "disconnected":
+		case session != nil && session.Status == "disconnected" && isEnd(event, data):
 			worker.close(id)
 			worker.mutex.Lock()
 			worker.ended[id] = time.Now()
@@ -250,6 +260,18 @@ func (worker *Worker) report(id string, account *account, event string, data any
 			}
 		}
 	})
+}
+
+// isEnd is whether whatsmeow doesn't reconnect after an event.
+func isEnd(event string, data any) bool {
+	switch event {
+	case "LoggedOut", "StreamReplaced", "TemporaryBan", "ConnectFailure", "ClientOutdated", "CATRefreshError", "PairError":
+		return true
+	case "QRChannelItem":
+		item, _ := data.(map[string]any)
+		return item["Event"] != "code"
+	}
+	return false
 }
 
 // reportAgain is for a gateway that was away. Called with the lock.

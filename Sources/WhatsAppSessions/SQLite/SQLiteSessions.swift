@@ -327,6 +327,13 @@ extension SQLiteSessions {
             WHERE \(isLost) AND seq BETWEEN :first AND :last
             """
         )
+        // Also of sessions that were disconnected already, so that followers hear that nobody serves them.
+        let release = try connection.prepared(
+            """
+            UPDATE sessions SET lease = NULL
+            WHERE lease IS NOT NULL AND lease NOT IN (SELECT number FROM leases) AND seq BETWEEN :first AND :last
+            """
+        )
         try change(through: .max, except: written.damages) { first, last in
             try disconnect.execute {
                 try $0.bind(!onlyLeased, to: ":all")
@@ -334,17 +341,18 @@ extension SQLiteSessions {
                 try $0.bind(last, to: ":last")
                 try $0.bind(now, to: ":now")
             }
+            try release.execute {
+                try $0.bind(first, to: ":first")
+                try $0.bind(last, to: ":last")
+            }
         }
         return written
     }
 
-    /// Whether the lease of some live session is over. The index of leases finds those without a look at the others.
+    /// Whether the lease of some session is over, which the index of leases tells.
     private func hasLostSessions() throws -> Bool {
         try connection.prepared(
-            """
-            SELECT 1 FROM sessions
-            WHERE lease IS NOT NULL AND lease NOT IN (SELECT number FROM leases) AND status IS NOT 'disconnected' LIMIT 1
-            """
+            "SELECT 1 FROM sessions WHERE lease IS NOT NULL AND lease NOT IN (SELECT number FROM leases) LIMIT 1"
         ).first { _ in true } ?? false
     }
 

@@ -119,14 +119,18 @@ final class ChangeStream: Sendable {
 
     // MARK: Leases
 
+    private static let beginning = ContinuousClock.now
+    /// A clock that goes on while the machine sleeps, and that nobody sets: workers count their leases by it.
+    private static var clock: Duration { beginning.duration(to: .now) }
+
     /// Sends a worker its lease, then the changes, and keeps the lease alive meanwhile.
     private func serve(
         _ worker: Worker,
         after cursor: ChangeCursor?,
         to events: AsyncChannel<ByteBuffer>
     ) async throws {
-        let start = Date()
-        let lease = try await leases.openStream(of: worker)
+        let start = Self.clock
+        let lease = try await leases.open(worker)
         await events.send(ByteBuffer(lease: lease, since: start, lasting: leases.duration))
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await self.sendChanges(after: cursor, to: events) }
@@ -142,19 +146,19 @@ final class ChangeStream: Sendable {
     private func keepAlive(_ first: SessionLease, of worker: Worker, _ events: AsyncChannel<ByteBuffer>) async throws {
         var lease = first
         while (try? await Task.sleep(for: leases.duration / 3)) != nil {
-            let start = Date()
+            let start = Self.clock
             do {
                 try await leases.renewNow(lease)
             } catch is LeaseLostError {
-                await leases.closeStream(under: lease)
-                lease = try await leases.openStream(of: worker)
+                lease = try await leases.open(worker)
             } catch {
                 logger.error("a lease was not renewed", metadata: ["error": "\(error)"])
                 continue
             }
             await events.send(ByteBuffer(lease: lease, since: start, lasting: leases.duration))
         }
-        await leases.closeStream(under: lease)
+        // The worker has all of the lease's time to come back.
+        try? await leases.renewNow(lease)
     }
 
     // MARK: Events
@@ -254,11 +258,10 @@ extension ByteBuffer {
     }
 
     /// - Parameter start: Before the lease was opened or renewed.
-    fileprivate init(lease: SessionLease, since start: Date, lasting duration: Duration) {
-        let seconds = Double(duration.components.seconds) + Double(duration.components.attoseconds) / 1e18
+    fileprivate init(lease: SessionLease, since start: Duration, lasting duration: Duration) {
         self.init(
             event: "lease",
-            data: #"{"lease":"\#(lease.number)","seconds":\#(seconds),"time":"\#(start.iso8601)"}"#
+            data: #"{"clock":\#(start / .seconds(1)),"lease":"\#(lease.number)","seconds":\#(duration / .seconds(1))}"#
         )
     }
 

@@ -35,6 +35,10 @@ extension Request {
             )
         }
         let body = Data(buffer: try await body.collect(upTo: Self.maximumBodySize))
+        // Foundation would take it for UTF-16.
+        guard !body.contains(0), String(validating: body, as: UTF8.self) != nil else {
+            throw Problem.badRequest("invalid_body", "The JSON of the body is not UTF-8.")
+        }
         do {
             return try JSONDecoder.gateway.decode(Value.self, from: body.withoutLoneSurrogates)
         } catch let error as DecodingError {

@@ -25,7 +25,7 @@ enum BaileysEvent: String {
         case let state?: UnknownNames.note(state, as: "state of a connection")
         case nil: break
         }
-        if let code = try data["qr"].code() { return .qrCode(code) }
+        if let code = try data["qr"].code(), !code.isEmpty { return .qrCode(code) }
         if case let lock = try data["reachoutTimeLock"], lock.isPresent {
             let date = try lock["timeEnforcementEnds"].text().flatMap(Date.init(iso8601:))
             return .restriction(
@@ -33,7 +33,7 @@ enum BaileysEvent: String {
                 try lock["isActive"].isTrue ? Restriction.newContacts.text(until: date) : nil
             )
         }
-        return try data["isNewLogin"].isTrue ? .opening : nil
+        return try data["isNewLogin"].isTrue ? .account(number: nil, name: nil, opens: true) : nil
     }
 
     /// - Parameter error: A `Boom` as JSON, `{}`, which is all that JSON leaves of a plain `Error`, or its text.
@@ -43,8 +43,11 @@ enum BaileysEvent: String {
             let words = text.hasPrefix("Error: ") ? String(text.dropFirst(7)) : text
             return .closed(DisconnectReason(workersText: words), reconnects: true)
         }
-        let message = try message(of: error)
-        let code = try error["output"]["statusCode"].number() ?? error["statusCode"].number()
+        // What cannot be read of it costs no more than itself: the socket has closed.
+        let message = message(of: error)
+        let code =
+            error.optional("output")?.optional("statusCode")?.lenientNumber
+            ?? error.optional("statusCode")?.lenientNumber
         let asSaid = SessionReport.closed(DisconnectReason(code: code, workersText: message), reconnects: true)
         // A proxy or the network answered the upgrade, so the number is not WhatsApp's word.
         guard let code, !message.hasPrefix("WebSocket Error") else { return asSaid }
@@ -55,7 +58,7 @@ enum BaileysEvent: String {
             .ended(
                 .temporarilyBanned,
                 code: code,
-                until: try error["data"]["expire"].number().map { date + Double($0) }
+                until: error.optional("data")?.optional("expire")?.lenientNumber.map { date + Double($0) }
             )
         case 403: .ended(.accountLocked, code: code, final: false)
         case 405, 409: .ended(.workerOutdated, code: code)
@@ -68,8 +71,9 @@ enum BaileysEvent: String {
     }
 
     /// The error's own words: the payload of a server's error says "An internal server error occurred" whatever happened.
-    private static func message(of error: WorkerData) throws -> String {
-        let texts = [try error["message"].text(), try error["output"]["payload"]["message"].text()]
+    private static func message(of error: WorkerData) -> String {
+        let payload = error.optional("output")?.optional("payload")
+        let texts = [error.optional("message")?.ownText, payload?.optional("message")?.ownText]
         return texts.lazy.compactMap(\.self).first { !$0.isEmpty } ?? ""
     }
 
@@ -77,9 +81,9 @@ enum BaileysEvent: String {
     private static func capping(_ data: WorkerData) throws -> SessionReport? {
         guard let status = try data["capping_status"].text() else { return nil }
         if status == "NONE" { return .restriction(.newChats, nil) }
-        let counts = (try data["used_quota"].number(), try data["total_quota"].number())
+        let counts = (data.optional("used_quota")?.lenientNumber, data.optional("total_quota")?.lenientNumber)
         let detail = if let used = counts.0, let total = counts.1 { "\(used) of \(total) used" } else { nil as String? }
-        let end = try data["cycle_end_timestamp"].number().map { Date(timeIntervalSince1970: Double($0)) }
+        let end = data.optional("cycle_end_timestamp")?.lenientNumber.map { Date(timeIntervalSince1970: Double($0)) }
         return .restriction(.newChats, Restriction.newChats.text(detail, until: end))
     }
 

@@ -53,7 +53,7 @@ enum SessionReport: Equatable, Sendable {
         case .qrCode(let code):
             return SessionUpdates(status: .qrWaiting, qrCode: .set(code), qrCodeReceivedAt: date)
         case .paired:
-            return isConnected ? SessionUpdates() : SessionUpdates(status: .initializing)
+            return isConnected ? SessionUpdates() : SessionUpdates(status: .initializing, disconnectReason: .clear)
         case .pairingStep(let step):
             return isConnected ? SessionUpdates() : SessionUpdates(disconnectReason: .set(DisconnectReason(step)))
         case .pairingEnded(let reason):
@@ -63,6 +63,11 @@ enum SessionReport: Equatable, Sendable {
             // Said once more it doesn't move the start of the connection.
             return SessionUpdates(status: .connected, connectedAt: FieldUpdate(ifPresent: isConnected ? nil : date))
         case .restored:
+            // Late, unless it is only the worker's lease that was over.
+            let isOver = session.status == .disconnected
+            if isOver, session.disconnectReason.flatMap({ KnownReason(text: $0.text) }) != .workerGone {
+                return SessionUpdates()
+            }
             return SessionUpdates(status: .connected, connectedAt: FieldUpdate(ifPresent: session.connectedAt ?? date))
         case .closed(let reason, let reconnects, let final):
             // Closes come twice, and the second is often a plain 428 that would hide why the account went offline.
@@ -76,7 +81,9 @@ enum SessionReport: Equatable, Sendable {
             return SessionUpdates(
                 status: opens ? .initializing : nil,
                 phoneNumber: FieldUpdate(ifPresent: number?.digits),
-                name: FieldUpdate(ifPresent: name)
+                name: FieldUpdate(ifPresent: name),
+                // Of the account that was linked before.
+                disconnectReason: opens ? .clear : .unchanged
             )
         case .trouble(let reason):
             return SessionUpdates(disconnectReason: .set(reason))
@@ -104,7 +111,8 @@ extension SessionReport {
             }
             updates.status = status
         }
-        if let code = try data["qrCode"].code() ?? data["pairingCode"].code(), !code.isEmpty {
+        let codes = [try data["qrCode"].code(), try data["pairingCode"].code()]
+        if let code = codes.lazy.compactMap(\.self).first(where: { !$0.isEmpty }) {
             updates.status = updates.status ?? .qrWaiting
             updates.qrCode = .set(code)
         }

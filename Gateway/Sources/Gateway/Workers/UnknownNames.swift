@@ -10,7 +10,11 @@ enum UnknownNames {
     @discardableResult
     static func note(_ name: String, as kind: String) -> Bool {
         // A name is short and plain. What isn't may be a worker's mistake, and hold a code.
-        guard (1...60).contains(name.utf8.count), name.utf8.allSatisfy({ isPlain($0) }) else { return false }
+        guard (1...60).contains(name.utf8.count), name.utf8.allSatisfy({ isPlain($0) }),
+            name.contains(where: \.isLowercase)
+        else {
+            return false
+        }
         let isNew = known.withLock { $0.count < 1000 && $0.insert("\(kind) \(name)").inserted }
         if isNew { logger.notice("ignored an unknown \(kind)", metadata: ["name": "\(name)"]) }
         return isNew

@@ -35,7 +35,7 @@ enum WhatsmeowEvent: String {
     func report(_ data: WorkerData, _ date: Date) throws -> SessionReport? {
         switch self {
         case .qrChannelItem: try Self.pairing(data)
-        case .qrCodes: try data["Codes"].first.code().map(SessionReport.qrCode)
+        case .qrCodes: try data["Codes"].first.code().flatMap { $0.isEmpty ? nil : .qrCode($0) }
         case .pairSuccess:
             .account(
                 number: try data["ID"].text().flatMap(PhoneNumber.init(address:)),
@@ -59,9 +59,9 @@ enum WhatsmeowEvent: String {
         case .temporaryBan:
             .ended(
                 .temporarilyBanned,
-                code: try data["Code"].number(),
+                code: data.optional("Code")?.lenientNumber,
                 // Nanoseconds.
-                until: try data["Expire"].number().flatMap { $0 > 0 ? date + Double($0) / 1e9 : nil }
+                until: data.optional("Expire")?.lenientNumber.flatMap { $0 > 0 ? date + Double($0) / 1e9 : nil }
             )
         case .clientOutdated: .ended(.workerOutdated)
         case .tokenRefreshError: .ended(.tokenNotRefreshed, final: false)
@@ -82,7 +82,7 @@ enum WhatsmeowEvent: String {
     private static func pairing(_ data: WorkerData) throws -> SessionReport? {
         let code = try data["Code"].code()
         return switch try data["Event"].text() {
-        case "code": code.map(SessionReport.qrCode)
+        case "code": code.flatMap { $0.isEmpty ? nil : .qrCode($0) }
         case "success": .paired
         case "timeout": .pairingEnded(DisconnectReason(.codesUsedUp))
         case "error": .pairingEnded(DisconnectReason(.pairingFailed))

@@ -69,6 +69,21 @@ struct WorkerData {
     /// Whether it is there, and not null.
     var isPresent: Bool { value != .null }
 
+    /// A member of an object; `nil` when this is something else, or has none of that name.
+    func optional(_ name: String) -> WorkerData? {
+        guard case .object(let members) = value, let member = members[name] else { return nil }
+        return WorkerData(member, at: "\(place).\(name)")
+    }
+
+    /// The whole number, or the one that a text begins with; `nil` when there is none, as beyond 100 years of nanoseconds.
+    var lenientNumber: Int? {
+        switch value {
+        case .number(let number): abs(number) < 4e18 ? Int(number) : nil
+        case .text(let text): Int(text.prefix { $0.isASCII && $0.isNumber })
+        default: nil
+        }
+    }
+
     /// The first value of a list; nothing when there is no list.
     ///
     /// - Throws: ``Problem`` with the place when this is something else.

@@ -12,8 +12,9 @@ struct WorkerEvents: Sendable {
     /// - Throws: `SessionNotFoundError` when the session was deleted, `InvalidSessionUpdateError` for an event that comes too late,
     ///   `LeaseLostError` or `SessionTakenError` when the worker doesn't serve the session. In each case the status is unchanged.
     func receive(_ event: WorkerEvent, for sessionID: String) async throws -> Session? {
-        let lease = try await leases.lease(of: event.worker)
-        return try await turns.take(sessionID) {
+        var lease: SessionLease?
+        if let worker = event.worker { lease = try await leases.lease(of: worker) }
+        return try await turns.take(sessionID) { [lease] in
             guard let session = try await manager.getSession(sessionID) else {
                 throw SessionNotFoundError(sessionID: sessionID)
             }
@@ -34,13 +35,15 @@ struct WorkerEvents: Sendable {
     ///
     /// - Throws: `SessionTakenError` while another lease on it lives; ``Problem`` or `LeaseLostError` for a worker without a lease.
     func claim(_ sessionID: String, by worker: Worker) async throws -> Session {
-        let lease = try await requireLease(of: worker)
+        let lease = try await leases.lease(of: worker)
+        // A worker that has just gone leaves no session live, whoever is next.
+        _ = try? await manager.recoverLeasedSessions()
         return try await turns.take(sessionID) { try await manager.claimSession(sessionID, under: lease) }
     }
 
     /// Gives a session back. Its socket is closed, so a session that is live becomes disconnected.
     func release(_ sessionID: String, by worker: Worker) async throws {
-        let lease = try await requireLease(of: worker)
+        let lease = try await leases.lease(of: worker)
         try await turns.take(sessionID) {
             if let session = try await manager.getSession(sessionID), session.status != .disconnected {
                 let updates = SessionUpdates(
@@ -51,10 +54,5 @@ struct WorkerEvents: Sendable {
             }
             try await manager.releaseSession(sessionID, under: lease)
         }
-    }
-
-    private func requireLease(of worker: Worker) async throws -> SessionLease {
-        guard let lease = try await leases.lease(of: worker) else { throw Problem.noLease }
-        return lease
     }
 }
