@@ -118,8 +118,8 @@ function look(session, place = 0) {
   const account = accounts.get(session.id);
   if (account) {
     if (!gateway.isFree(session)) close(session.id);
-    // The gateway was away, or thought that this worker was: the state as it is.
-    else if (session.status === "disconnected") reportAgain(session.id, account);
+    // Somebody stopped it: the socket closes, and what links the account stays.
+    else if (session.status === "disconnected" && !session.needsSocket) close(session.id);
     return;
   }
   // An account that another worker linked waits for that one.

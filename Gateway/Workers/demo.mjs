@@ -99,8 +99,8 @@ function serve(session) {
   const socket = sockets.get(session.id);
   if (socket) {
     if (!gateway.isFree(session)) socket.close();
-    // The gateway was away, or thought that this worker was.
-    else if (session.status === "disconnected") socket.reportAgain();
+    // Somebody stopped it.
+    else if (session.status === "disconnected" && !session.needsSocket) socket.close();
     return;
   }
   if (session.linked && !paired.has(session.id)) {

@@ -153,6 +153,17 @@ def lives():
             eventually(lambda: status() == "disconnected", "the worker is gone")
             assert os.path.isdir(auth)
 
+            with Worker(directory, "baileys.mjs", gateway, **life(ONLINE)) as worker:
+                eventually(lambda: status() == "connected", "its worker is back")
+                gateway.request("PATCH", gateway.path("support"), {"status": "disconnected"})
+                eventually(lambda: "end 1" in worker.said, "its socket is closed")
+                time.sleep(1)
+                assert status() == "disconnected" and os.path.isdir(auth), session()
+                gateway.request("PATCH", gateway.path("support"), {"status": "initializing"})
+                eventually(lambda: status() == "connected", "online again")
+                print("  stopped by a person, and started again, without a pairing")
+            eventually(lambda: status() == "disconnected", "gone again")
+
             # Another worker, which has not what links the account.
             with folder() as elsewhere:
                 workers_copy(elsewhere)

@@ -129,9 +129,9 @@ func (worker *Worker) look(session Session, pause time.Duration) {
 	if account := worker.accounts[session.ID]; account != nil {
 		if !worker.gateway.IsFree(session) {
 			go worker.close(session.ID)
-		} else if session.Status == "disconnected" {
-			// The gateway was away, or thought that this worker was: the state as it is.
-			worker.reportAgain(session.ID, account)
+		} else if session.Status == "disconnected" && !session.NeedsSocket {
+			// Somebody stopped it: the socket closes, and what links the account stays.
+			go worker.close(session.ID)
 		}
 		return
 	}
