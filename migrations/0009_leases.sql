@@ -1,6 +1,6 @@
 -- Who serves a session: a process opens a lease, renews it while it lives, and claims sessions under it. A lease is over when
--- `ends_at` is past, or its row is gone. Its number is a fencing token: it is never given twice, also not after a restore, since it
--- is a time in milliseconds unless that one was given (https://sqlite.org/autoinc.html).
+-- `ends_at` is past, or its row is gone. Its number is a fencing token, which is never given twice, even after a restore: it is the
+-- time in milliseconds, or one more than the last number, if that is larger (https://sqlite.org/autoinc.html).
 CREATE TABLE leases (
     number  INTEGER PRIMARY KEY AUTOINCREMENT,
     holder  TEXT NOT NULL,

@@ -2,8 +2,8 @@ import Foundation
 import WhatsAppSessions
 import WhatsAppSessionsSQLite
 
-/// Eight processes serve 200 sessions under leases, and are killed and stopped for longer than those. An update of a process that
-/// lost a session must be refused; without the fencing token, for comparison, some get through.
+/// Eight processes serve 200 sessions under leases, and are killed, or suspended for longer than their leases. An update of a process
+/// that lost a session must be refused; without the fencing token, for comparison, some get through.
 func leasesCheck(isLong: Bool) throws {
     let seconds = isLong ? 40.0 : 8.0
     let lease = isLong ? 1500 : 500
@@ -24,7 +24,7 @@ private func serveSessions(for seconds: Double, lease: Int, isFenced: Bool) thro
     }
     var servers = try (0..<8).map(start)
     var (kills, stops) = (0, 0)
-    // When each server that is stopped goes on.
+    // When each server that is suspended resumes.
     var stopped: [Int: ContinuousClock.Instant] = [:]
     func goOn(by now: ContinuousClock.Instant?) {
         for (number, time) in stopped where now.map({ time <= $0 }) ?? true {

@@ -136,13 +136,13 @@ public struct SessionWaitTimeoutError: Error, Hashable, Sendable, CustomStringCo
     public var errorDescription: String? { description }
 }
 
-/// Thrown when you do something under a lease that is over, or that isn't the lease of that session. Nothing has changed.
+/// Thrown when you use a lease that has ended, or that isn't the lease of that session. Nothing has changed.
 ///
 /// A lease never comes back: stop serving its sessions, open another one, and claim them again (<doc:Leases>).
 public struct LeaseLostError: Error, Hashable, Sendable, CustomStringConvertible, LocalizedError {
     /// The lease.
     public let lease: SessionLease
-    /// The session that isn't served under it; `nil` when the lease itself is over.
+    /// The session that isn't served under it; `nil` when the lease itself has ended.
     public let sessionID: String?
 
     /// Creates the error, in a test for instance.

@@ -483,7 +483,8 @@ extension SQLiteSessions {
         var last = Int64.min
         try connection.prepared(
             "SELECT \(Self.columns), seq, id FROM sessions WHERE \(Self.isUnserved) ORDER BY seq"
-        ).prefix(bind: { _ in }) { row in
+        ).prefix { _ in
+        } while: { row in
             last = try row.integer(Column.seq)
             if let session = try session(in: row, damages: &damages) {
                 written.claimed.append(session.served(by: lease.holder))
