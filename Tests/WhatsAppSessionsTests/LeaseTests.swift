@@ -99,6 +99,9 @@ import Testing
                 == "Invalid lease: the holder is empty: name the process that will serve under the lease"
         )
         #expect(error?.localizedDescription == error?.description)
+        // By their codes.
+        #expect(Set([InvalidLeaseError.Reason.emptyHolder, .durationOutOfRange, .emptyHolder]).count == 2)
+        #expect(InvalidLeaseError.Reason.emptyHolder.code == "empty_holder")
         let lease = try open("eu-1")
         let durations: [Duration] = [
             .zero, .seconds(-1), .microseconds(999), .seconds(366 * 86_400) + .nanoseconds(1), .seconds(Int64.max),

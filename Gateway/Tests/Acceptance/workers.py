@@ -193,6 +193,25 @@ def lives():
                     print(f"  {name}: {reason['text']}, and what links the account is {'kept' if kept else 'removed'}")
 
 
+def network():
+    """30 accounts without a network don't open a socket all the time."""
+    away = [[0, "close", 408, "WebSocket Error (getaddrinfo ENOTFOUND web.whatsapp.com)"]]
+    with folder() as directory, Gateway() as gateway:
+        workers_copy(directory)
+        for number in range(30):
+            gateway.create(f"account-{number}")
+        with Worker(directory, "baileys.mjs", gateway, **{**life(away), "LONGEST_PAUSE": "60000"}) as worker:
+            eventually(lambda: "socket 1 " in worker.said, "the first socket")
+            time.sleep(1)
+            first = worker.said.count("socket ")
+            time.sleep(14)
+            opened = worker.said.count("socket ")
+        # One of 0.1 opened 30 in the first second, and 8 a second from then on.
+        assert first <= 10 and 30 <= opened <= 120, (first, opened)
+        assert all(session["status"] == "initializing" for session in gateway.request("GET", "/sessions")[1]["sessions"])
+        print(f"  {first} sockets in the first second, {opened} in 15")
+
+
 def whatsmeow():
     """The Go worker, through what happens to accounts."""
     pair = [[0, "QRChannelItem", {"Event": "code", "Code": "2@one"}], [0.3, "PairSuccess", {"ID": "447700900123:1@s.whatsapp.net", "BusinessName": "Ana"}],
@@ -304,7 +323,7 @@ def demo():
                     print("  one dies: each of its accounts is disconnected once, and taken over")
 
 
-for check in [baileys, lives, whatsmeow, demo]:
+for check in [baileys, lives, network, whatsmeow, demo]:
     if len(sys.argv) > 1 and check.__name__ not in sys.argv[1:]: continue
     print(f"{check.__name__}: {check.__doc__}", flush=True)
     check()

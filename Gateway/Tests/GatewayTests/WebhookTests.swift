@@ -13,7 +13,8 @@ import WhatsAppSessions
 @Suite struct WebhookTests {
     private struct Received: Decodable {
         struct Payload: Decodable {
-            var status: String?, previousStatus: String?, disconnectReason: DisconnectReason?, qrCodeExpiresAt: Date?
+            var status: String?, previousStatus: String?, disconnectReason: DisconnectReason?
+            var qrCodeReceivedAt: Date?, qrCodeExpiresAt: Date?, restriction: String?
         }
         struct Account: Decodable { var id: String, pushName: String? }
         var id: String, timestamp: Int64, event: String, session: String?, me: Account?, payload: Payload
@@ -113,6 +114,33 @@ import WhatsAppSessions
             #expect(Set(received.map(\.id)).count == 7)
             #expect(received.allSatisfy { $0.id.hasPrefix("evt_") })
             #expect(!receiver.bodies.withLock { $0 }.contains { $0.body.contains("2@secret") })
+        }
+    }
+
+    @Test func `a restriction is posted, a claim is not, and a code to be typed has no end`() async throws {
+        let manager = try SessionManager()
+        let receiver = Receiver()
+        try await receiver.run { url in
+            try await self.withSender(manager, url) { _ in
+                try await expectEventually { try receiver.received.count == 1 }
+                try await manager.createSession("support")
+                let lease = try await manager.openLease(holder: "eu-1", lasting: .seconds(60))
+                try await manager.claimSession("support", under: lease)
+                try await manager.updateSession(
+                    "support",
+                    SessionUpdates(status: .qrWaiting, qrCode: .set("ABCD-1234"))
+                )
+                try await expectEventually { try receiver.received.count == 3 }
+                try await manager.releaseSession("support", under: lease)
+                try await manager.updateSession("support", SessionUpdates(status: .connected))
+                try await manager.updateSession("support", SessionUpdates(restriction: .set("new chats")))
+                try await expectEventually { try receiver.received.count == 5 }
+            }
+            let received = try receiver.received
+            #expect(received.map(\.payload.status) == [nil, "initializing", "qr_waiting", "connected", "connected"])
+            #expect(received[2].payload.qrCodeReceivedAt != nil && received[2].payload.qrCodeExpiresAt == nil)
+            #expect(received[4].payload.restriction == "new chats")
+            #expect(received[4].event == "session.status" && received[4].payload.previousStatus == "connected")
         }
     }
 
