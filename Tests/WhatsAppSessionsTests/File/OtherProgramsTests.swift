@@ -211,6 +211,19 @@ import WhatsAppSessionsSQLite
         #expect(try manager.getAllSessions().count == 31)
     }
 
+    @Test func `a log that another program emptied just before a change is none that was cut either`() throws {
+        let manager = try folder.open()
+        for number in 0..<30 { try manager.createSession("\(number)") }
+        // No upkeep of the manager comes between the two.
+        let outcomes = try (manager.store as! FileDatabase).commits.alone { writer in
+            try Connection.shell(folder.file).execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            #expect(size(folder.file + "-wal") == 0)
+            return try writer!.commit([.create(id: "next", at: 0)], until: .now + .seconds(60))
+        }
+        #expect(try outcomes?.first?.get().session?.id == "next")
+        #expect(try manager.getAllSessions().count == 31)
+    }
+
     @Test func `the log is started over before SQLite with its defaults would make a checkpoint`() throws {
         let manager = try folder.open()
         try manager.createSession("support")
