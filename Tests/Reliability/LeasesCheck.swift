@@ -24,21 +24,15 @@ private func serveSessions(for seconds: Double, lease: Int, isFenced: Bool) thro
     }
     var servers = try (0..<8).map(start)
     var (kills, stops) = (0, 0)
-    // When each server that is suspended resumes.
-    var stopped: [Int: ContinuousClock.Instant] = [:]
-    func goOn(by now: ContinuousClock.Instant?) {
-        for (number, time) in stopped where now.map({ time <= $0 }) ?? true {
-            kill(servers[number].processIdentifier, SIGCONT)
-            stopped[number] = nil
-        }
-    }
+    // When each server that is suspended resumes. Not by this thread, which waits for its lock if it holds one.
+    var suspended: [Int: ContinuousClock.Instant] = [:]
     let end = ContinuousClock.now + .seconds(seconds)
     while ContinuousClock.now < end {
         usleep(.random(in: 20_000...150_000))
-        goOn(by: .now)
+        suspended = suspended.filter { $0.value > .now }
         try manager.recoverLeasedSessions()
         let number = Int.random(in: 0..<servers.count)
-        guard stopped[number] == nil, stopped.count < 4 else { continue }
+        guard suspended[number] == nil, suspended.count < 4 else { continue }
         require(servers[number].isRunning, "a server ended by itself")
         if Int.random(in: 0..<3) == 0 {
             kill(servers[number].processIdentifier, SIGKILL)
@@ -46,12 +40,14 @@ private func serveSessions(for seconds: Double, lease: Int, isFenced: Bool) thro
             servers[number] = try start(number)
             kills += 1
         } else {
-            kill(servers[number].processIdentifier, SIGSTOP)
-            stopped[number] = .now + .milliseconds(Int.random(in: lease / 2...lease * 2))
+            let (server, pause) = (servers[number].processIdentifier, Int.random(in: lease / 2...lease * 2))
+            kill(server, SIGSTOP)
+            DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(pause)) { kill(server, SIGCONT) }
+            // A little longer than that, so that none is killed while it is suspended.
+            suspended[number] = .now + .milliseconds(pause + 200)
             stops += 1
         }
     }
-    goOn(by: nil)
     // Everything is served again when nobody is killed any more.
     let deadline = ContinuousClock.now + .seconds(60)
     while try manager.getAllSessions().contains(where: { $0.holder == nil || $0.status != .connected }) {
