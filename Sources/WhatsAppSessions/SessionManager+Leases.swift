@@ -31,7 +31,7 @@ extension SessionManager {
 
     /// Ends a lease, so that its sessions can be claimed at once. Nothing happens when it is over already, or isn't that holder's.
     ///
-    /// The sessions keep their status. ``recoverLeasedSessions()`` disconnects those that are live.
+    /// The sessions keep their status. `recoverLeasedSessions()` disconnects those that are live.
     public func closeLease(_ lease: SessionLease) throws {
         _ = try write(.closeLease(lease))
     }
@@ -51,7 +51,9 @@ extension SessionManager {
     /// Claims the first sessions, in order of creation, that nobody serves, whatever their status: also those that were logged out.
     /// Damaged ones are left alone.
     ///
-    /// - Parameter limit: The greatest number of sessions to claim.
+    /// - Parameters:
+    ///   - limit: The greatest number of sessions to claim.
+    ///   - lease: The lease under which they are claimed.
     /// - Throws: ``LeaseLostError`` when the lease is over. ``DatabaseError`` with the code ``DatabaseError/ResultCode/misuse`` for a
     ///   limit below 1.
     public func claimSessions(limit: Int, under lease: SessionLease) throws -> [Session] {
@@ -66,7 +68,7 @@ extension SessionManager {
         _ = try Self.found(write(.release(id: sessionID, under: lease)), sessionID)
     }
 
-    /// Changes some fields of a session that is claimed under a lease; see ``updateSession(_:_:)-swift.method``, which needs no
+    /// Changes some fields of a session that is claimed under a lease; see `updateSession(_:_:)`, which needs no
     /// lease and changes any session.
     ///
     /// - Throws: Also ``LeaseLostError`` when the lease is over or the session isn't claimed under it. Then another process may
@@ -81,11 +83,11 @@ extension SessionManager {
     }
 
     /// Marks the live sessions whose lease is over as disconnected, and has followers hear that nobody serves them. Sessions that were
-    /// never claimed stay as they are, unlike with ``recoverSessions()-swift.method``, so it may be called every few seconds.
+    /// never claimed stay as they are, unlike with `recoverSessions()`, so it may be called every few seconds.
     ///
     /// - Returns: Those sessions as they were, in order of creation. Each is now ``Session/Status/disconnected`` for the reason
     ///   "worker gone", and has no holder.
-    /// - Throws: ``DatabaseError`` as ``recoverSessions()-swift.method`` does.
+    /// - Throws: ``DatabaseError`` as `recoverSessions()` does.
     @discardableResult
     public func recoverLeasedSessions() throws -> [Session] {
         try Self.recovered(write(.recover(onlyLeased: true, at: Date.millisecondsNow)))
