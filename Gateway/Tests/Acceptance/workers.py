@@ -64,7 +64,7 @@ def baileys():
     with folder() as directory:
         file = os.path.join(directory, "sessions.sqlite")
         workers_copy(directory)
-        with Gateway("--file", file, "--lease", "2") as gateway:
+        with Gateway("--file", file, "--lease", "5") as gateway:
             session_id = expected[0]["session"]
             auth = os.path.join(directory, "auth", session_id)
             with Worker(directory, "baileys.mjs", gateway) as worker:
@@ -122,7 +122,7 @@ def lives():
         file = os.path.join(directory, "sessions.sqlite")
         workers_copy(directory)
         auth = os.path.join(directory, "auth", "support")
-        with Gateway("--file", file, "--lease", "2") as gateway:
+        with Gateway("--file", file, "--lease", "5") as gateway:
             gateway.create("support")
             session = lambda: gateway.session("support")
             status = lambda: session()["status"]
@@ -140,7 +140,7 @@ def lives():
                 print("  a restart of the gateway: no change at all")
 
                 gateway.kill()
-                time.sleep(4)
+                time.sleep(10)
                 gateway.start()
                 eventually(lambda: status() == "connected" and session().get("holder"), "online after the gateway was away")
                 print("  the gateway away for twice the lease: online again")
@@ -207,7 +207,7 @@ def network():
             time.sleep(14)
             opened = worker.said.count("socket ")
         # One of 0.1 opened 30 in the first second, and 8 a second from then on.
-        assert first <= 10 and 30 <= opened <= 120, (first, opened)
+        assert first <= 10 and 30 <= opened <= 135, (first, opened)
         assert all(session["status"] == "initializing" for session in gateway.request("GET", "/sessions")[1]["sessions"])
         print(f"  {first} sockets in the first second, {opened} in 15")
 
@@ -233,7 +233,7 @@ def whatsmeow():
         token = os.path.join(directory, "token")
         with open(os.open(token, os.O_CREAT | os.O_WRONLY, 0o600), "w") as written:
             written.write("correct-horse-battery")
-        with Gateway("--file", file, "--lease", "2", "--token-file", token) as gateway:
+        with Gateway("--file", file, "--lease", "5", "--token-file", token) as gateway:
             gateway.token = "correct-horse-battery"
             live = lambda *clients, **more: Worker(directory, binary, gateway, **{"GATEWAY_TOKEN": gateway.token, "LIFE": json.dumps(clients), **more})
             gateway.create("support")
@@ -255,7 +255,7 @@ def whatsmeow():
                 print("  a restart of the gateway: no change at all")
 
                 gateway.kill()
-                time.sleep(4)
+                time.sleep(10)
                 gateway.start()
                 eventually(lambda: status() == "connected" and session().get("holder"), "online after the gateway was away")
                 print("  the gateway away for twice the lease: online again")
@@ -290,7 +290,7 @@ def demo():
     with folder() as directory:
         file = os.path.join(directory, "sessions.sqlite")
         workers_copy(directory)
-        with Gateway("--file", file, "--lease", "2") as gateway:
+        with Gateway("--file", file, "--lease", "5") as gateway:
             sessions = lambda: gateway.request("GET", "/sessions")[1]["sessions"]
             statuses = lambda: [session["status"] for session in sessions()]
             holders = lambda: {session.get("holder") for session in sessions()}

@@ -16,7 +16,7 @@ import WhatsAppSessions
 
     /// A gateway whose leases are short, with some sessions.
     private func withShortLeases(
-        _ milliseconds: Int = 300,
+        _ milliseconds: Int = 2000,
         _ sessions: [String] = ["support"],
         _ body: @Sendable @escaping (RunningGateway) async throws -> Void
     ) async throws {
@@ -89,8 +89,8 @@ import WhatsAppSessions
         try await withShortLeases { gateway in
             try await withStream(gateway, "?worker=eu-1") { lease in
                 #expect(try await report(gateway, "Connected", "{}", worker: "eu-1", lease: lease).status == .ok)
-                // Three times as long as it lasts.
-                try await Task.sleep(for: .milliseconds(900))
+                // More than twice as long as it lasts.
+                try await Task.sleep(for: .milliseconds(5000))
                 #expect(try await gateway.manager.getSession("support")?.status == .connected)
                 #expect(try await gateway.manager.getSession("support")?.holder == "eu-1")
             }
@@ -114,7 +114,7 @@ import WhatsAppSessions
                 return leases.count < 4
             }
             #expect(Set(leases.map(\.lease)).count == 1)
-            #expect(leases.map(\.seconds) == [0.3, 0.3, 0.3, 0.3])
+            #expect(leases.map(\.seconds) == [2, 2, 2, 2])
             #expect(leases.map(\.clock) == leases.map(\.clock).sorted())
         }
     }
@@ -176,7 +176,7 @@ import WhatsAppSessions
     func `a worker whose lease is over reports nothing until it has another one, and a claim finds no false status`()
         async throws
     {
-        try await withGateway(Configuration(lease: .milliseconds(300))) { gateway in
+        try await withGateway(Configuration(lease: .milliseconds(2000))) { gateway in
             try await gateway.manager.createSession("support")
             #expect(try await report(gateway, "Connected", "{}", worker: "eu-1").problem.code == "lease_lost")
             try await withStream(gateway, "?worker=eu-1") { _ in
@@ -195,14 +195,14 @@ import WhatsAppSessions
     }
 
     @Test func `an event of a worker without a stream keeps its lease alive too`() async throws {
-        try await withShortLeases(1000) { gateway in
-            let lease = try await gateway.manager.openLease(holder: "eu-1", lasting: .milliseconds(1000))
+        try await withShortLeases(3000) { gateway in
+            let lease = try await gateway.manager.openLease(holder: "eu-1", lasting: .milliseconds(3000))
             for _ in 0..<10 {
                 let answer = try await report(gateway, "Connected", "{}", worker: "eu-1", lease: "\(lease.number)")
                 #expect(answer.status == .ok)
                 // Also one that says nothing.
                 #expect(try await report(gateway, "Receipt", "{}", worker: "eu-1").status == .noContent)
-                try await Task.sleep(for: .milliseconds(200))
+                try await Task.sleep(for: .milliseconds(500))
             }
             #expect(try await gateway.manager.getSession("support")?.status == .connected)
         }
