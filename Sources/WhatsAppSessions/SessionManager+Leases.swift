@@ -42,7 +42,8 @@ extension SessionManager {
     ///
     /// - Returns: The session, whose ``Session/holder`` is that of the lease.
     /// - Throws: ``SessionTakenError`` while another lease on it lives. ``LeaseLostError`` when this lease is over.
-    ///   ``SessionNotFoundError`` when there is no such session.
+    ///   ``SessionNotFoundError`` when there is no such session. ``DatabaseError`` with the code
+    ///   ``DatabaseError/ResultCode/corrupt`` when its row is damaged; it is left unclaimed.
     @discardableResult
     public func claimSession(_ sessionID: String, under lease: SessionLease) throws -> Session {
         try Self.found(write(.claim(id: sessionID, under: lease)), sessionID)
@@ -106,7 +107,7 @@ extension SessionManager {
         try await store.read(.lease(holder: holder)).lease
     }
 
-    /// Moves the end of a lease without blocking; see the synchronous method.
+    /// Extends a lease, or shortens it, without blocking; see the synchronous method.
     public func renewLease(_ lease: SessionLease, lasting duration: Duration) async throws {
         _ = try await write(Self.renewing(lease, duration))
     }

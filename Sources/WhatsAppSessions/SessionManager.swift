@@ -122,7 +122,8 @@ public final class SessionManager: Sendable {
     ///
     /// - Returns: The sessions that were `initializing`, `qr_waiting` or `connected`, as they were, in order of creation.
     ///   Each is now ``Session/Status/disconnected`` without a QR code: for the reason "worker gone" if its lease is over;
-    ///   else for the reason that it has already, or "the gateway stopped". Sessions that were disconnected stay untouched.
+    ///   else for the reason that it has already, or "the gateway stopped". Sessions that were disconnected stay so, and have no holder
+    ///   any more if their lease is over.
     /// - Throws: ``DatabaseError`` with the code ``DatabaseError/ResultCode/corrupt`` when rows are damaged: it names each
     ///   of them, and all others are disconnected all the same. After any other error nothing has changed, apart from
     ///   the exceptions in <doc:Durability>.

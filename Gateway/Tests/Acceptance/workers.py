@@ -115,6 +115,30 @@ def life(*sockets):
     return {"LIFE": json.dumps(sockets), "LONGEST_PAUSE": "300"}
 
 
+def interruptions(gateway, worker, file, opened):
+    """The gateway is restarted, is away, and the worker is stopped, while `support` is online; the worker says `opened` of a socket."""
+    session = lambda: gateway.session("support")
+    status = lambda: session()["status"]
+    before = len(changes(file, "1"))
+    gateway.stop()
+    gateway.start()
+    time.sleep(1.5)
+    assert len(changes(file, "1")) == before and status() == "connected", changes(file, "1")
+    print("  a restart of the gateway: no change at all")
+
+    gateway.kill()
+    time.sleep(10)
+    gateway.start()
+    eventually(lambda: status() == "connected" and session().get("holder"), "online after the gateway was away")
+    print("  the gateway away for twice the lease: online again")
+
+    sockets = worker.said.count(opened)
+    worker.stop_until(lambda: status() == "disconnected", gateway)
+    eventually(lambda: status() == "connected" and worker.said.count(opened) > sockets, "online again after it was stopped")
+    assert worker.said.count("end ") >= 1, "a socket stayed open beyond its lease"
+    print("  the worker stopped until its lease was over: it closes its socket, and begins anew")
+
+
 def lives():
     """baileys.mjs, through what happens to accounts."""
     proxy = [[0.1, "close", 401, "WebSocket Error (Unexpected server response: 401)"]]
@@ -132,24 +156,7 @@ def lives():
                 assert "disconnected" not in changes(file), changes(file)
                 print("  first pairing, 515, a lost line, and a proxy that answers 401: never disconnected, and nothing removed")
 
-                before = len(changes(file, "1"))
-                gateway.stop()
-                gateway.start()
-                time.sleep(1.5)
-                assert len(changes(file, "1")) == before and status() == "connected", changes(file, "1")
-                print("  a restart of the gateway: no change at all")
-
-                gateway.kill()
-                time.sleep(10)
-                gateway.start()
-                eventually(lambda: status() == "connected" and session().get("holder"), "online after the gateway was away")
-                print("  the gateway away for twice the lease: online again")
-
-                sockets = worker.said.count("socket ")
-                worker.stop_until(lambda: status() == "disconnected", gateway)
-                eventually(lambda: status() == "connected" and worker.said.count("socket ") > sockets, "online again after it was stopped")
-                assert worker.said.count("end ") >= 1, "a socket stayed open beyond its lease"
-                print("  the worker stopped until its lease was over: it closes its socket, and begins anew")
+                interruptions(gateway, worker, file, "socket ")
             eventually(lambda: status() == "disconnected", "the worker is gone")
             assert os.path.isdir(auth)
 
@@ -247,23 +254,7 @@ def whatsmeow():
                 assert session()["holder"] == "whatsmeow-1" and session()["phoneNumber"] == "447700900123", session()
                 print("  first pairing, a lost line, and a link that was dead for a while")
 
-                before = len(changes(file, "1"))
-                gateway.stop()
-                gateway.start()
-                time.sleep(1.5)
-                assert len(changes(file, "1")) == before and status() == "connected", changes(file, "1")
-                print("  a restart of the gateway: no change at all")
-
-                gateway.kill()
-                time.sleep(10)
-                gateway.start()
-                eventually(lambda: status() == "connected" and session().get("holder"), "online after the gateway was away")
-                print("  the gateway away for twice the lease: online again")
-
-                clients = worker.said.count("client ")
-                worker.stop_until(lambda: status() == "disconnected", gateway)
-                eventually(lambda: status() == "connected" and worker.said.count("client ") > clients, "online again after it was stopped")
-                print("  the worker stopped until its lease was over: it closes its socket, and begins anew")
+                interruptions(gateway, worker, file, "client ")
                 assert "blocked" not in worker.said and "DATA RACE" not in worker.said, worker.said
             eventually(lambda: status() == "disconnected", "the worker is gone")
             with live([[0, "Connected", {}]] + [[0, "Message", {"Text": "x"}]] * 2000 + [[0.3, "Disconnected", {}], [0, "Connected", {}]]) as worker:

@@ -50,6 +50,7 @@ extension Request {
 extension Data {
     /// The same JSON, with U+FFFD for each half of a character: JavaScript cuts a text between the two and encodes what is left.
     var withoutLoneSurrogates: Data {
+        guard contains(UInt8(ascii: "\\")) else { return self }
         let bytes = Array(self)
         var mended: [UInt8] = []
         var place = 0

@@ -98,8 +98,8 @@ enum SessionReport: Equatable, Sendable {
 }
 
 extension SessionReport {
-    /// Reads `{"status": …, "qrCode": …, "pairingCode": …, "phoneNumber": …, "name": …, "reason": …, "code": …, "restriction": …}`, of which each may be
-    /// absent: what a worker of anything else than Baileys and whatsmeow says.
+    /// Reads `{"status": …, "qrCode": …, "pairingCode": …, "phoneNumber": …, "name": …, "reason": …, "code": …, "restriction": …}`, of
+    /// which each may be absent: what a worker of anything but Baileys and whatsmeow says.
     ///
     /// - Throws: ``Problem`` for a status or a number that is none.
     init?(neutral data: WorkerData) throws {

@@ -79,10 +79,12 @@ struct WorkerData {
     var lenientNumber: Int? {
         switch value {
         case .number(let number): abs(number) < 4e18 ? Int(number) : nil
-        case .text(let text): Int(text.prefix { $0.isASCII && $0.isNumber })
+        case .text(let text): Self.leadingNumber(text)
         default: nil
         }
     }
+
+    private static func leadingNumber(_ text: String) -> Int? { Int(text.prefix { $0.isASCII && $0.isNumber }) }
 
     /// The first value of a list; nothing when there is no list.
     ///
@@ -129,7 +131,7 @@ struct WorkerData {
             } else {
                 throw unreadable("is not a whole number below 2^53")
             }
-        case .text(let text): Int(text.prefix { $0.isASCII && $0.isNumber })
+        case .text(let text): Self.leadingNumber(text)
         case .flag, .list, .object: throw unreadable("is not a number")
         }
     }
