@@ -57,9 +57,12 @@ struct Gateway: AsyncParsableCommand {
     func run() async throws {
         let level = ProcessInfo.processInfo.environment["LOG_LEVEL"].flatMap { Logger.Level(rawValue: $0) } ?? .notice
         // Standard output to a pipe is buffered, so a container's log would show nothing.
-        LoggingSystem.bootstrap(StreamLogHandler.standardError)
-        var logger = Logger(label: "gateway")
-        logger.logLevel = level
+        LoggingSystem.bootstrap { label in
+            var handler = StreamLogHandler.standardError(label: label)
+            handler.logLevel = level
+            return handler
+        }
+        let logger = Logger(label: "gateway")
         do {
             let server = try GatewayServer(checked(), logger: logger) { port in
                 say("The gateway is running: http://\(hostname.contains(":") ? "[\(hostname)]" : hostname):\(port)")

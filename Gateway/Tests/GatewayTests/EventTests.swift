@@ -266,6 +266,12 @@ import WhatsAppSessions
         }
     }
 
+    @Test func `what Baileys and whatsmeow say of messages, groups and calls is not called unknown`() {
+        for name in ["messages.upsert", "call", "*events.Message", "events.Receipt", "OfflineSyncCompleted"] {
+            #expect(!UnknownNames.note(name, as: "event"), "\(name)")
+        }
+    }
+
     // MARK: The Quickstart
 
     @Test func `the Quickstart ends on the same codes with the same words`() throws {

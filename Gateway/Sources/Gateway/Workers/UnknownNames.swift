@@ -6,12 +6,12 @@ enum UnknownNames {
     private static let known = Mutex<Set<String>>([])
     private static let logger = Logger(label: "gateway")
 
-    /// - Returns: Whether it was said.
+    /// - Returns: Whether it was said: once, and never of an event that is known to say nothing.
     @discardableResult
     static func note(_ name: String, as kind: String) -> Bool {
         // A name is short and plain. What isn't may be a worker's mistake, and hold a code.
         guard (1...60).contains(name.utf8.count), name.utf8.allSatisfy({ isPlain($0) }),
-            name.contains(where: \.isLowercase)
+            name.contains(where: \.isLowercase), !SilentEvents.contains(name)
         else {
             return false
         }
