@@ -29,6 +29,11 @@ extension SessionManager {
         try await store.read(.list(status)).sessions
     }
 
+    /// Returns the next sessions of a list, in order of creation, without blocking; see the synchronous method.
+    public func getSessions(status: Session.Status?, after place: Int64 = 0, limit: Int) async throws -> SessionPage {
+        try await Self.page(store.read(.page(status, after: place, limit: Self.atLeastOne(limit))))
+    }
+
     /// Returns how many sessions have each status, without blocking.
     public func countSessions() async throws -> [Session.Status: Int] {
         try await store.read(.counts).counts

@@ -18,6 +18,19 @@ extension SessionManager {
         try store.read(Self.changes(after: cursor, limit: limit)).changes
     }
 
+    /// Returns the last changes of one session, the newest first: what is still in the journal, also of one that was deleted. Damaged
+    /// changes are left out.
+    ///
+    /// It looks through the journal from its end, which takes milliseconds where the session has changed less often than `limit`.
+    ///
+    /// - Parameters:
+    ///   - sessionID: The session.
+    ///   - limit: The greatest number of changes to return.
+    /// - Throws: ``DatabaseError`` with the code ``DatabaseError/ResultCode/misuse`` for a limit below 1.
+    public func getChanges(of sessionID: String, limit: Int = 100) throws -> [SessionChange] {
+        try store.read(.history(id: sessionID, limit: Self.atLeastOne(limit))).changes
+    }
+
     /// Follows the changes after a cursor, as they are made by this manager, another process or someone using the shell.
     ///
     /// For example:
@@ -103,6 +116,11 @@ extension SessionManager {
     public func getChanges(after cursor: ChangeCursor, limit: Int = 100) async throws -> [SessionChange] {
         try await store.read(Self.changes(after: cursor, limit: limit)).changes
     }
+
+    /// Returns the last changes of one session, the newest first, without blocking; see the synchronous method.
+    public func getChanges(of sessionID: String, limit: Int = 100) async throws -> [SessionChange] {
+        try await store.read(.history(id: sessionID, limit: Self.atLeastOne(limit))).changes
+    }
 }
 
 // What both kinds of a method share.
@@ -113,9 +131,6 @@ extension SessionManager {
     }
 
     private static func changes(after cursor: ChangeCursor, limit: Int) throws -> SessionRead {
-        guard limit > 0 else {
-            throw DatabaseError(resultCode: .misuse, message: "the limit is \(limit): ask for at least one change")
-        }
-        return .changes(after: cursor, limit: limit)
+        .changes(after: cursor, limit: try atLeastOne(limit))
     }
 }

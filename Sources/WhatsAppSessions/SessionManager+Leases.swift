@@ -21,6 +21,11 @@ extension SessionManager {
         try store.read(.lease(holder: holder)).lease
     }
 
+    /// Returns the leases that live, the oldest first, and how many sessions each has.
+    public func getLeases() throws -> [LeaseOverview] {
+        try store.read(.leases).leases
+    }
+
     /// Extends a lease, or shortens it: it now ends `duration` from now, without parts of a millisecond.
     ///
     /// - Throws: ``LeaseLostError`` when it is over; it never comes back. ``InvalidLeaseError`` when the duration is not between a
@@ -107,6 +112,11 @@ extension SessionManager {
         try await store.read(.lease(holder: holder)).lease
     }
 
+    /// Returns the leases that live, the oldest first, without blocking.
+    public func getLeases() async throws -> [LeaseOverview] {
+        try await store.read(.leases).leases
+    }
+
     /// Extends a lease, or shortens it, without blocking; see the synchronous method.
     public func renewLease(_ lease: SessionLease, lasting duration: Duration) async throws {
         _ = try await write(Self.renewing(lease, duration))
@@ -169,9 +179,6 @@ extension SessionManager {
     }
 
     private static func claiming(_ limit: Int, _ lease: SessionLease) throws -> SessionWrite {
-        guard limit > 0 else {
-            throw DatabaseError(resultCode: .misuse, message: "the limit is \(limit): ask for at least one session")
-        }
-        return .claimUnserved(limit: limit, under: lease)
+        .claimUnserved(limit: try atLeastOne(limit), under: lease)
     }
 }

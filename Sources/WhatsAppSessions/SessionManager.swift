@@ -83,6 +83,18 @@ public final class SessionManager: Sendable {
         try store.read(.list(status)).sessions
     }
 
+    /// Returns the next sessions of a list, in order of creation: the first ones, or those after the ``SessionPage/next`` of another
+    /// page. Each page is as of its own moment.
+    ///
+    /// - Parameters:
+    ///   - status: The status that they have; `nil` for any.
+    ///   - place: Where the page before ended.
+    ///   - limit: The greatest number of rows to read, damaged ones among them.
+    /// - Throws: ``DatabaseError`` with the code ``DatabaseError/ResultCode/misuse`` for a limit below 1.
+    public func getSessions(status: Session.Status?, after place: Int64 = 0, limit: Int) throws -> SessionPage {
+        try Self.page(store.read(.page(status, after: place, limit: Self.atLeastOne(limit))))
+    }
+
     /// Returns how many sessions have each status, including zero. One without a valid status isn't counted.
     public func countSessions() throws -> [Session.Status: Int] {
         try store.read(.counts).counts
@@ -165,6 +177,17 @@ public final class SessionManager: Sendable {
 
 // What both kinds of a method share.
 extension SessionManager {
+    static func page(_ found: Found) -> SessionPage {
+        SessionPage(sessions: found.sessions, damages: found.damages, next: found.next)
+    }
+
+    static func atLeastOne(_ limit: Int) throws -> Int {
+        guard limit > 0 else {
+            throw DatabaseError(resultCode: .misuse, message: "the limit is \(limit): ask for at least one")
+        }
+        return limit
+    }
+
     func write(_ write: SessionWrite) throws -> Written {
         let written = try store.write(write)
         feed.noteChange()

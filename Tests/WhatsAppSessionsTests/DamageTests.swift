@@ -17,7 +17,7 @@ import WhatsAppSessionsSQLite
         ("status_changed_at = 'noon'", "status_changed_at"), ("qr_code_received_at = 0.5", "qr_code_received_at"),
         ("disconnect_text = CAST(x'c0' AS TEXT)", "disconnect_text"),
         ("disconnect_text = '', disconnect_code = 'x'", "disconnect_code"), ("qr_code_number = 'x'", "qr_code_number"),
-        ("restriction = CAST(x'c0' AS TEXT)", "restriction"),
+        ("restriction = CAST(x'c0' AS TEXT)", "restriction"), ("wish = 'rest'", "wish"), ("wish = 7", "wish"),
     ])
     func `a damaged row names its column and itself, and does not hide its neighbours`(
         damage: String,
@@ -100,6 +100,16 @@ import WhatsAppSessionsSQLite
         #expect(error?.description == "SQLite error 14: unable to open database file")
     }
 
+    @Test func `a damaged row is named in its page, counts there, and holds up no other`() throws {
+        for id in ["a", "b", "c", "d"] { try manager.createSession(id) }
+        try removeTheRules()
+        try manager.execute("UPDATE sessions SET name = 7 WHERE id = 'b'")
+        let page = try manager.getSessions(status: nil, limit: 3)
+        #expect(page.sessions.map(\.id) == ["a", "c"])
+        #expect(page.damages.map(\.sessionID) == ["b"])
+        #expect(try manager.getSessions(status: nil, after: #require(page.next), limit: 3).sessions.map(\.id) == ["d"])
+    }
+
     @Test func `a statement that SQLite cannot read is an error that shows it`() throws {
         let connection = try Connection.openInMemory()
         let error = #expect(throws: DatabaseError.self) { _ = try connection.prepared("SELEC 1") }
@@ -115,7 +125,7 @@ import WhatsAppSessionsSQLite
             CREATE TABLE sessions (
                 seq INTEGER PRIMARY KEY, id, status, phone_number, name, created_at, connected_at, qr_code,
                 status_changed_at, qr_code_received_at, disconnect_code, disconnect_text, qr_code_number,
-                restriction, lease
+                restriction, lease, wish
             );
             INSERT INTO sessions SELECT * FROM copy;
             """

@@ -16,7 +16,8 @@ import WhatsAppSessions
         qrCodeReceivedAt: Date(timeIntervalSince1970: 4.5),
         disconnectReason: DisconnectReason(code: 401, text: "logged out"),
         restriction: "new chats",
-        holder: "eu-1"
+        holder: "eu-1",
+        wish: .logOut
     )
 
     @Test func `a session encodes with the names of the TypeScript fields`() throws {
@@ -24,7 +25,7 @@ import WhatsAppSessions
             try json(full) == """
                 {"connectedAt":2500,"createdAt":1500,"disconnectReason":{"code":401,"text":"logged out"},"holder":"eu-1",\
                 "id":"support","name":"Ana ☕","phoneNumber":"447700900123","qrCode":"2@code","qrCodeReceivedAt":4500,"restriction":"new chats",\
-                "status":"qr_waiting","statusChangedAt":3500}
+                "status":"qr_waiting","statusChangedAt":3500,"wish":"logout"}
                 """
         )
     }
@@ -105,12 +106,14 @@ import WhatsAppSessions
             SessionUpdates(disconnectReason: .set(DisconnectReason(code: 401, text: "logged out"))),
             SessionUpdates(qrCode: .set("2@code"), qrCodeReceivedAt: Date(timeIntervalSince1970: 1.5)),
             SessionUpdates(restriction: .set("new chats")), SessionUpdates(restriction: .clear),
+            SessionUpdates(wish: .set(.stop)), SessionUpdates(wish: .clear),
         ]
         let patches = [
             "{}", #"{"name":"Ana","phoneNumber":null,"qrCode":"2@code","status":"qr_waiting"}"#,
             #"{"connectedAt":1500,"name":null,"phoneNumber":""}"#, #"{"connectedAt":null,"qrCode":null}"#,
             #"{"disconnectReason":{"code":401,"text":"logged out"}}"#,
             #"{"qrCode":"2@code","qrCodeReceivedAt":1500}"#, #"{"restriction":"new chats"}"#, #"{"restriction":null}"#,
+            #"{"wish":"stop"}"#, #"{"wish":null}"#,
         ]
         for (updates, patch) in zip(updates, patches) {
             #expect(try json(updates) == patch)

@@ -142,6 +142,20 @@ import Testing
         #expect(try manager.getLease(holder: "") == nil)
     }
 
+    @Test func `the leases that live are listed, with how many sessions each has`() throws {
+        let (first, second) = (try open("eu-1"), try open("eu-1"))
+        for id in ["a", "b", "c"] { try manager.createSession(id) }
+        for id in ["a", "b"] { try manager.claimSession(id, under: second) }
+        #expect(try manager.getLeases().map(\.lease) == [first, second])
+        #expect(try manager.getLeases().map(\.sessions) == [0, 2])
+        let left = try manager.getLeases()[0].endsAt.timeIntervalSinceNow
+        #expect(left > 0 && left <= 60)
+        try manager.closeLease(second)
+        _ = try open("eu-2")
+        try endLeases(of: "eu-1")
+        #expect(try manager.getLeases().map(\.lease.holder) == ["eu-2"])
+    }
+
     // MARK: A claim
 
     @Test func `a claimed session says who serves it, everywhere it is read`() throws {
@@ -523,6 +537,7 @@ import Testing
         let other = try await manager.openLease(holder: "eu-2", lasting: .seconds(60))
         try await manager.renewLease(lease, lasting: .seconds(90))
         #expect(try await manager.getLease(holder: "eu-1") == lease)
+        #expect(try await manager.getLeases().map(\.lease) == [lease, other])
         #expect(try await manager.claimSession("a", under: lease).holder == "eu-1")
         await #expect(throws: SessionTakenError(sessionID: "a", holder: "eu-1")) {
             try await manager.claimSession("a", under: other)
@@ -535,6 +550,8 @@ import Testing
         }
         try await manager.releaseSession("b", under: other)
         #expect(try await manager.getSession("b")?.holder == nil)
+        #expect(try await manager.getChanges(of: "b", limit: 2).map(\.fields) == [[.holder], [.holder]])
+        #expect(try await manager.getSessions(status: .connected, limit: 2).sessions.map(\.id) == ["a"])
         try await manager.closeLease(lease)
         await #expect(throws: LeaseLostError(lease: lease)) {
             try await manager.renewLease(lease, lasting: .seconds(60))

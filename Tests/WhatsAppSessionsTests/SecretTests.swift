@@ -36,12 +36,12 @@ import Testing
         }
         #expect(
             "\(updates)".hasSuffix(
-                "name: set, connectedAt: unchanged, qrCode: set, qrCodeReceivedAt: nil, disconnectReason: unchanged, restriction: unchanged)"
+                "name: set, connectedAt: unchanged, qrCode: set, qrCodeReceivedAt: nil, disconnectReason: unchanged, restriction: unchanged, wish: unchanged)"
             )
         )
         #expect(
             "\(SessionUpdates(qrCode: .clear))".hasSuffix(
-                "qrCode: clear, qrCodeReceivedAt: nil, disconnectReason: unchanged, restriction: unchanged)"
+                "qrCode: clear, qrCodeReceivedAt: nil, disconnectReason: unchanged, restriction: unchanged, wish: unchanged)"
             )
         )
     }

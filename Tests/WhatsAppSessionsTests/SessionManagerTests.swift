@@ -6,6 +6,32 @@ import WhatsAppSessions
 @Suite(.eachEngine) struct SessionManagerTests {
     let manager = try! Engine.current.open()
 
+    // MARK: Pages
+
+    @Test func `pages have every session once, whatever is created and deleted meanwhile`() throws {
+        for number in 0..<10 { try manager.createSession("\(number)") }
+        var (seen, next) = ([String](), Int64?.some(0))
+        while let place = next {
+            let page = try manager.getSessions(status: nil, after: place, limit: 3)
+            seen += page.sessions.map(\.id)
+            next = page.next
+            // The last of the page, and one that comes later.
+            if place == 0 { for id in ["2", "7"] { try manager.deleteSession(id) } }
+        }
+        #expect(seen == ["0", "1", "2", "3", "4", "5", "6", "8", "9"])
+        #expect(try manager.getSessions(status: nil, after: .max, limit: 3).sessions.isEmpty)
+    }
+
+    @Test func `pages of a status have those with it only, and end where there are no more`() throws {
+        for number in 0..<6 { try manager.createSession("\(number)") }
+        for id in ["1", "3", "5"] { try manager.updateSession(id, SessionUpdates(status: .connected)) }
+        let first = try manager.getSessions(status: .connected, limit: 2)
+        #expect(first.sessions.map(\.id) == ["1", "3"])
+        let second = try manager.getSessions(status: .connected, after: #require(first.next), limit: 2)
+        #expect(second.sessions.map(\.id) == ["5"])
+        #expect(second.next == nil)
+    }
+
     // MARK: createSession
 
     @Test func `creating without an id generates a version 4 UUID in lowercase`() throws {

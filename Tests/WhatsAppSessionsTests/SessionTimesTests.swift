@@ -39,6 +39,27 @@ import Testing
         #expect(try manager.query("SELECT fields FROM session_history ORDER BY number DESC LIMIT 1") == "restriction")
     }
 
+    @Test func `a wish stays whatever the status is, until it is cleared, and each change of it is kept`() throws {
+        try manager.createSession("support")
+        let cursor = try manager.snapshot().cursor
+        for wish in Session.Wish.allCases {
+            #expect(try manager.updateSession("support", SessionUpdates(wish: .set(wish))).wish == wish)
+            #expect(try manager.getSession("support")?.wish == wish)
+            #expect(try manager.query("SELECT wish FROM session_overview") == wish.rawValue)
+        }
+        for status in [Session.Status.connected, .disconnected, .initializing] {
+            #expect(try manager.updateSession("support", SessionUpdates(status: status)).wish == .pair)
+        }
+        try manager.updateSession("support", SessionUpdates(wish: .set(.pair)))
+        #expect(try manager.updateSession("support", SessionUpdates(wish: .clear)).wish == nil)
+        let fields = try manager.getChanges(after: cursor).map(\.fields)
+        #expect(fields.count { $0 == [.wish] } == 4)
+        #expect(fields.count == 7)
+        #expect(try manager.query("SELECT fields FROM session_history ORDER BY number DESC LIMIT 1") == "wish")
+        let error = #expect(throws: DatabaseError.self) { try manager.execute("UPDATE sessions SET wish = 'rest'") }
+        #expect(error?.message.contains("unknown_wish: a wish is stop, logout or pair") == true)
+    }
+
     // MARK: Times
 
     @Test func `a code that comes late counts from when WhatsApp sent it, and never from the future`() throws {

@@ -38,7 +38,8 @@ extension Session {
             connectedAt: connectedAt,
             qrCode: qrCode,
             disconnectReason: disconnectReason,
-            restriction: restriction
+            restriction: restriction,
+            wish: wish
         )
     }
 }

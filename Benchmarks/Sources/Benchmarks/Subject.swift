@@ -91,7 +91,8 @@ enum Schema {
         PackageResources._006_history_of_one_file_sql,
         PackageResources._007_room_for_seq_sql,
         PackageResources._008_restrictions_sql,
-        PackageResources._009_leases_sql
+        PackageResources._009_leases_sql,
+        PackageResources._010_wishes_sql
     )
 
     static let withoutJournal = script(

@@ -16,6 +16,17 @@ public struct Session: Identifiable, Hashable, Codable, Sendable {
         case disconnected
     }
 
+    /// What an operator wants of a session. It is kept until it is done or taken back, over restarts of everything; the host tells
+    /// the worker, and updates the session with what comes of it.
+    public enum Wish: String, Codable, CaseIterable, Sendable {
+        /// Close the connection, and keep what links the account.
+        case stop
+        /// Unlink the account on the phone.
+        case logOut = "logout"
+        /// Forget what links the account, and show a code.
+        case pair
+    }
+
     /// The id that the host chose, or a generated UUID in lowercase. Ids are compared byte by byte, so two that Swift
     /// calls equal (`é` as one scalar or as two) are two sessions.
     public let id: String
@@ -51,6 +62,8 @@ public struct Session: Identifiable, Hashable, Codable, Sendable {
     /// Who serves the session: the holder of the lease under which it was claimed, until that lease is over; `nil` when nobody does
     /// (<doc:Leases>).
     public let holder: String?
+    /// What an operator wants of it; `nil` when nothing. No change of the status clears it.
+    public let wish: Wish?
 
     /// Creates a value, in a test for instance. No manager knows of it. `statusChangedAt` is `createdAt` unless given.
     public init(
@@ -66,7 +79,8 @@ public struct Session: Identifiable, Hashable, Codable, Sendable {
         disconnectReason: DisconnectReason? = nil,
         qrCodeExpiresAt: Date? = nil,
         restriction: String? = nil,
-        holder: String? = nil
+        holder: String? = nil,
+        wish: Wish? = nil
     ) {
         self.id = id
         self.status = status
@@ -81,6 +95,7 @@ public struct Session: Identifiable, Hashable, Codable, Sendable {
         self.disconnectReason = disconnectReason
         self.holder = holder
         self.restriction = restriction
+        self.wish = wish
     }
 }
 
@@ -100,7 +115,8 @@ extension Session {
             disconnectReason: disconnectReason,
             qrCodeExpiresAt: qrCodeExpiresAt,
             restriction: restriction,
-            holder: holder
+            holder: holder,
+            wish: wish
         )
     }
 }
@@ -109,15 +125,26 @@ extension Session.Status {
     /// Decodes the raw value.
     ///
     /// - Throws: `DecodingError` for any other text. It doesn't show the text, which may be a QR code in the wrong place.
-    public init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
-        guard let status = Self(rawValue: try container.decode(String.self)) else {
+    public init(from decoder: any Decoder) throws { self = try decoder.decodeCase(of: "status") }
+}
+
+extension Session.Wish {
+    /// Decodes the raw value.
+    ///
+    /// - Throws: `DecodingError` for any other text, which it doesn't show.
+    public init(from decoder: any Decoder) throws { self = try decoder.decodeCase(of: "wish") }
+}
+
+extension Decoder {
+    fileprivate func decodeCase<Value: RawRepresentable<String> & CaseIterable>(of name: String) throws -> Value {
+        let container = try singleValueContainer()
+        guard let value = Value(rawValue: try container.decode(String.self)) else {
             throw DecodingError.dataCorruptedError(
                 in: container,
-                debugDescription: "the status is none of \(Self.allCases.map(\.rawValue).joined(separator: ", "))"
+                debugDescription: "the \(name) is none of \(Value.allCases.map(\.rawValue).joined(separator: ", "))"
             )
         }
-        self = status
+        return value
     }
 }
 
@@ -138,6 +165,7 @@ extension Session: Redacted {
             "disconnectReason": disconnectReason as Any,
             "restriction": restriction as Any,
             "holder": holder as Any,
+            "wish": wish as Any,
         ]
         return Mirror(self, children: children, displayStyle: .struct)
     }

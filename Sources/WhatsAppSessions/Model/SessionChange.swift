@@ -68,11 +68,12 @@ extension SessionChange {
         /// The session was claimed, released or recovered. When a lease runs out, ``Session/holder`` becomes `nil` without a change.
         public static let holder = Fields(rawValue: 64)
         public static let restriction = Fields(rawValue: 128)
+        public static let wish = Fields(rawValue: 256)
 
         static let names: [(field: Fields, name: String)] = [
             (.status, "status"), (.phoneNumber, "phoneNumber"), (.name, "name"), (.connectedAt, "connectedAt"),
             (.qrCode, "qrCode"), (.disconnectReason, "disconnectReason"), (.holder, "holder"),
-            (.restriction, "restriction"),
+            (.restriction, "restriction"), (.wish, "wish"),
         ]
     }
 }

@@ -1,3 +1,5 @@
+public import Foundation
+
 /// The right of one process to serve the sessions that it claims, until it ends or isn't renewed in time.
 ///
 /// See <doc:Leases>.
@@ -11,6 +13,23 @@ public struct SessionLease: Hashable, Codable, Sendable {
     public init(holder: String, number: Int64) {
         self.holder = holder
         self.number = number
+    }
+}
+
+/// A lease that lives, and what is served under it.
+public struct LeaseOverview: Hashable, Sendable {
+    /// The lease.
+    public let lease: SessionLease
+    /// When it is over unless it is renewed, in whole milliseconds by the database's clock.
+    public let endsAt: Date
+    /// How many sessions are claimed under it.
+    public let sessions: Int
+
+    /// Creates a value, in a test for instance.
+    public init(lease: SessionLease, endsAt: Date, sessions: Int) {
+        self.lease = lease
+        self.endsAt = endsAt
+        self.sessions = sessions
     }
 }
 

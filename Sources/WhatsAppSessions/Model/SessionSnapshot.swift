@@ -15,6 +15,23 @@ public struct SessionSnapshot: Sendable {
     }
 }
 
+/// The next sessions of a list, in order of creation.
+public struct SessionPage: Sendable {
+    /// The sessions, without those that are damaged.
+    public let sessions: [Session]
+    /// The sessions that can't be read.
+    public let damages: [SessionDamage]
+    /// The place after which the list goes on; `nil` at its end. It stays good when sessions are created or deleted.
+    public let next: Int64?
+
+    /// Creates a value, in a test for instance.
+    public init(sessions: [Session], damages: [SessionDamage] = [], next: Int64? = nil) {
+        self.sessions = sessions
+        self.damages = damages
+        self.next = next
+    }
+}
+
 /// A session whose row can't be read, because something wrote past the rules or the file is damaged.
 ///
 /// Mend it with an update that sets the field, or delete it: by its id, or in the shell by its `seq`.

@@ -8,7 +8,7 @@ public import Foundation
 /// ```
 ///
 /// In JSON it is a merge patch ([RFC 7396](https://www.rfc-editor.org/rfc/rfc7396)): an absent field stays unchanged, and
-/// `null` clears it. `"status": null` and unknown statuses are decoding errors. The id and the creation time never change,
+/// `null` clears it. `"status": null`, unknown statuses and unknown wishes are decoding errors. The id and the creation time never change,
 /// so they are not here; in JSON they are ignored, as any unknown field is. A reason is replaced as a whole, unlike an
 /// object in RFC 7396, whose members are merged.
 public struct SessionUpdates: Hashable, Sendable {
@@ -30,6 +30,8 @@ public struct SessionUpdates: Hashable, Sendable {
     public var disconnectReason: FieldUpdate<DisconnectReason>
     /// What WhatsApp doesn't let the account do.
     public var restriction: FieldUpdate<String>
+    /// What an operator wants of the session.
+    public var wish: FieldUpdate<Session.Wish>
 
     /// Creates an update; what is not named stays unchanged.
     public init(
@@ -40,7 +42,8 @@ public struct SessionUpdates: Hashable, Sendable {
         qrCode: FieldUpdate<String> = .unchanged,
         qrCodeReceivedAt: Date? = nil,
         disconnectReason: FieldUpdate<DisconnectReason> = .unchanged,
-        restriction: FieldUpdate<String> = .unchanged
+        restriction: FieldUpdate<String> = .unchanged,
+        wish: FieldUpdate<Session.Wish> = .unchanged
     ) {
         self.status = status
         self.phoneNumber = phoneNumber
@@ -50,17 +53,18 @@ public struct SessionUpdates: Hashable, Sendable {
         self.qrCodeReceivedAt = qrCodeReceivedAt
         self.disconnectReason = disconnectReason
         self.restriction = restriction
+        self.wish = wish
     }
 }
 
 extension SessionUpdates: Codable {
     private enum CodingKeys: CodingKey {
-        case status, phoneNumber, name, connectedAt, qrCode, qrCodeReceivedAt, disconnectReason, restriction
+        case status, phoneNumber, name, connectedAt, qrCode, qrCodeReceivedAt, disconnectReason, restriction, wish
     }
 
     /// Decodes a JSON merge patch; a date as the decoder's strategy has it.
     ///
-    /// - Throws: `DecodingError` when `status` is `null` or unknown, or a field has another type. It names the field, never
+    /// - Throws: `DecodingError` when `status` is `null` or unknown, `wish` is unknown, or a field has another type. It names the field, never
     ///   the value.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
@@ -92,6 +96,7 @@ extension SessionUpdates: Codable {
         qrCodeReceivedAt = try (field(.qrCodeReceivedAt) as FieldUpdate<Date>).newValue
         disconnectReason = try field(.disconnectReason)
         restriction = try field(.restriction)
+        wish = try field(.wish)
     }
 
     /// Encodes the JSON merge patch that decodes to this update.
@@ -114,5 +119,6 @@ extension SessionUpdates: Codable {
         try container.encodeIfPresent(qrCodeReceivedAt, forKey: .qrCodeReceivedAt)
         try encode(disconnectReason, .disconnectReason)
         try encode(restriction, .restriction)
+        try encode(wish, .wish)
     }
 }

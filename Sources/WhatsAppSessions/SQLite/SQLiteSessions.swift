@@ -12,12 +12,15 @@ struct SQLiteSessions {
     func find(_ read: SessionRead) throws -> Found {
         switch read {
         case .list(let status): try list(status)
+        case .page(let status, let place, let limit): try page(status, after: place, limit: limit)
         case .counts: Found(counts: try counts())
         case .snapshot: try list(nil, place: newestPlace())
         case .sessionAndPlace(let id): Found(session: try session(id), place: try newestPlace())
         case .newestPlace: Found(place: try newestPlace())
         case .changes(let cursor, let limit): try changes(after: cursor, limit: limit)
+        case .history(let id, let limit): Found(changes: try history(of: id, limit: limit))
         case .lease(let holder): Found(lease: try lease(of: holder))
+        case .leases: Found(leases: try leases())
         }
     }
 
@@ -43,11 +46,11 @@ struct SQLiteSessions {
 // MARK: - Sessions
 
 extension SQLiteSessions {
-    /// The columns of a session, in the order of ``Column``; a list adds `seq` and `id`. The first eleven are those that an update
+    /// The columns of a session, in the order of ``Column``; a list adds `seq` and `id`. The first twelve are those that an update
     /// writes.
     private static let columns = """
         status, phone_number, name, connected_at, qr_code, status_changed_at, qr_code_received_at, qr_code_number, \
-        disconnect_code, disconnect_text, restriction, created_at, \(holder)
+        disconnect_code, disconnect_text, restriction, wish, created_at, \(holder)
         """
 
     /// A lease's time is the database's clock, read when the statement runs: a write may have waited for its turn.
@@ -70,15 +73,16 @@ extension SQLiteSessions {
         static let disconnectCode: Int32 = 8
         static let disconnectText: Int32 = 9
         static let restriction: Int32 = 10
-        static let createdAt: Int32 = 11
-        static let holder: Int32 = 12
-        static let seq: Int32 = 13
-        static let id: Int32 = 14
+        static let wish: Int32 = 11
+        static let createdAt: Int32 = 12
+        static let holder: Int32 = 13
+        static let seq: Int32 = 14
+        static let id: Int32 = 15
         /// In the SELECT for a claim, in place of the `seq`.
-        static let lease: Int32 = 13
+        static let lease: Int32 = 14
         /// In the SELECT of an update, in place of the id.
-        static let dropsQRCode: Int32 = 14
-        static let written: Range<Int32> = 0..<11
+        static let dropsQRCode: Int32 = 15
+        static let written: Range<Int32> = 0..<12
     }
 
     func session(_ id: String) throws -> Session? {
@@ -118,6 +122,14 @@ extension SQLiteSessions {
             if let session = try session(in: row, damages: &found.damages) { found.sessions.append(session) }
         }
         return count == limit && last < .max ? last + 1 : nil
+    }
+
+    private func page(_ status: Session.Status?, after place: Int64, limit: Int) throws -> Found {
+        var found = Found()
+        let from = place == .max ? nil : place + 1
+        let next = try from.flatMap { try list(status, from: $0, limit: Int64(limit), into: &found) }
+        found.next = next.map { $0 - 1 }
+        return found
     }
 
     /// The session in a row, or `nil` and what is wrong with it.
@@ -193,7 +205,7 @@ extension SQLiteSessions {
                     WHEN qr_code IS NULL OR qr_code IS old_qr_code THEN old_qr_code_number
                     ELSE coalesce(old_qr_code_number, old_qr_code IS NOT NULL) + 1
                 END,
-                disconnect_code, disconnect_text, restriction, created_at, \(Self.holder), seq,
+                disconnect_code, disconnect_text, restriction, wish, created_at, \(Self.holder), seq,
                 old_qr_code IS NOT NULL AND old_qr_code IS NOT qr_code
             FROM (
                 SELECT
@@ -219,6 +231,7 @@ extension SQLiteSessions {
                         WHEN coalesce(:status, status) <> 'connected' THEN disconnect_text
                     END AS disconnect_text,
                     iif(:changes_restriction, :restriction, restriction) AS restriction,
+                    iif(:changes_wish, :wish, wish) AS wish,
                     min(coalesce(:qr_code_received_at, :now), :now) AS received_at,
                     lease,
                     seq,
@@ -243,7 +256,7 @@ extension SQLiteSessions {
             SET status = :status, phone_number = :phone_number, name = :name, connected_at = :connected_at,
                 qr_code = :qr_code, status_changed_at = :status_changed_at, qr_code_received_at = :qr_code_received_at,
                 qr_code_number = :qr_code_number, disconnect_code = :disconnect_code, disconnect_text = :disconnect_text,
-                restriction = :restriction
+                restriction = :restriction, wish = :wish
             WHERE seq = :seq
             """
         )
@@ -265,6 +278,8 @@ extension SQLiteSessions {
                 try $0.bind(updates.disconnectReason.newValue?.text, to: ":disconnect_text")
                 try $0.bind(updates.restriction.isChange, to: ":changes_restriction")
                 try $0.bind(updates.restriction.newValue, to: ":restriction")
+                try $0.bind(updates.wish.isChange, to: ":changes_wish")
+                try $0.bind(updates.wish.newValue?.rawValue, to: ":wish")
                 try bindLease(lease, $0)
                 try $0.bind(now, to: ":now")
             } read: { row in
@@ -409,6 +424,21 @@ extension SQLiteSessions {
         ).first(holder) { SessionLease(holder: holder, number: try $0.integer(0)) }
     }
 
+    private func leases() throws -> [LeaseOverview] {
+        try connection.rows(
+            of: """
+                SELECT number, holder, ends_at, (SELECT count(*) FROM sessions WHERE lease = number)
+                FROM leases WHERE ends_at > \(Self.now) ORDER BY number
+                """
+        ) { row in
+            LeaseOverview(
+                lease: SessionLease(holder: try row.text(1), number: try row.integer(0)),
+                endsAt: Date(milliseconds: try row.integer(2)),
+                sessions: Int(try row.integer(3))
+            )
+        }
+    }
+
     private func renew(_ lease: SessionLease, _ milliseconds: Int64) throws -> Written {
         try connection.prepared(
             """
@@ -525,7 +555,8 @@ extension Session {
                 disconnectReason: try DisconnectReason(row, Column.disconnectCode, Column.disconnectText),
                 qrCodeExpiresAt: qrCodeReceivedAt.map { Date(milliseconds: $0 &+ (isFirst ? 60_000 : 20_000)) },
                 restriction: try row.textIfPresent(Column.restriction),
-                holder: try row.textIfPresent(Column.holder)
+                holder: try row.textIfPresent(Column.holder),
+                wish: try Wish(row)
             )
         } catch let error as DatabaseError where error.resultCode == .corrupt {
             throw error.explained { "\($0) in the row with the id \(id)" }
@@ -543,6 +574,16 @@ extension Session.Status {
         case Self.disconnected.rawValue: self = .disconnected
         default: throw row.malformed(column)
         }
+    }
+}
+
+extension Session.Wish {
+    /// `nil` when there is none.
+    fileprivate init?(_ row: Row) throws {
+        let column = SQLiteSessions.Column.wish
+        guard let text = try row.textIfPresent(column) else { return nil }
+        guard let wish = Self(rawValue: text) else { throw row.malformed(column) }
+        self = wish
     }
 }
 
@@ -640,8 +681,31 @@ extension SQLiteSessions {
     }
 }
 
+extension SQLiteSessions {
+    /// The last changes of a session, the newest first. A damaged one is left out: what it said nobody knows.
+    private func history(of id: String, limit: Int) throws -> [SessionChange] {
+        let history = try newestPlace().history
+        var changes: [SessionChange] = []
+        try connection.prepared(
+            """
+            SELECT number, session_id, previous_status, status, fields, disconnect_code, disconnect_text, changed_at
+            FROM session_changes WHERE session_id = :id ORDER BY number DESC LIMIT :limit
+            """
+        ).eachRow {
+            try $0.bind(id, to: ":id")
+            try $0.bind(Int64(limit), to: ":limit")
+        } read: { row in
+            do {
+                let cursor = ChangeCursor(history: history, number: try row.integer(0))
+                changes.append(try SessionChange(cursor, row))
+            } catch let error as DatabaseError where error.resultCode == .corrupt {}
+        }
+        return changes
+    }
+}
+
 extension SessionChange {
-    /// Reads a row of the SELECT above.
+    /// Reads a row of the SELECTs above.
     fileprivate init(_ cursor: ChangeCursor, _ row: Row) throws {
         func status(_ column: Int32) throws -> Session.Status? {
             try row.isNull(column) ? nil : Session.Status(row: row, column: column)

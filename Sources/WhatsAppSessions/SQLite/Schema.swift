@@ -23,6 +23,7 @@ struct Schema {
             PackageResources._007_room_for_seq_sql,
             PackageResources._008_restrictions_sql,
             PackageResources._009_leases_sql,
+            PackageResources._010_wishes_sql,
         ],
         // The scripts changed the schema, and the history stays, unless it was another database's before.
         adoption: """

@@ -53,6 +53,8 @@ typealias Outcome = Result<Written, any Error>
 enum SessionRead: Sendable {
     /// All sessions, or those with a status.
     case list(Session.Status?)
+    /// The next sessions after a place in the order of creation, or those of them with a status.
+    case page(Session.Status?, after: Int64, limit: Int)
     case counts
     /// The list, and the newest place in the journal.
     case snapshot
@@ -60,15 +62,20 @@ enum SessionRead: Sendable {
     case sessionAndPlace(id: String)
     case newestPlace
     case changes(after: ChangeCursor, limit: Int)
+    /// The last changes of one session, the newest first.
+    case history(id: String, limit: Int)
     /// The newest living lease of a holder.
     case lease(holder: String)
+    /// The leases that live, and how many sessions each has.
+    case leases
 
     /// Whether it may take so long that short reads should not wait for it.
     var isLong: Bool {
         switch self {
-        case .list, .counts, .snapshot: true
-        case .changes(_, let limit): limit > 1000
-        case .sessionAndPlace, .newestPlace, .lease: false
+        // A history may be anywhere in the journal.
+        case .list, .counts, .snapshot, .history: true
+        case .changes(_, let limit), .page(_, _, let limit): limit > 1000
+        case .sessionAndPlace, .newestPlace, .lease, .leases: false
         }
     }
 }
@@ -82,6 +89,9 @@ struct Found: Sendable {
     var counts: [Session.Status: Int] = [:]
     var changes: [SessionChange] = []
     var lease: SessionLease?
+    var leases: [LeaseOverview] = []
     /// The newest place in the journal.
     var place: ChangeCursor?
+    /// The place in the order of creation after which a page's list goes on.
+    var next: Int64?
 }

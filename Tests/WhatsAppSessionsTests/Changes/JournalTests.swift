@@ -218,7 +218,30 @@ import Testing
     func `a limit below one is refused`(limit: Int) throws {
         let error = #expect(throws: DatabaseError.self) { try manager.getChanges(after: first(), limit: limit) }
         #expect(error?.resultCode == .misuse)
-        #expect(error?.message == "the limit is \(limit): ask for at least one change")
+        #expect(error?.message == "the limit is \(limit): ask for at least one")
+        #expect(throws: DatabaseError.self) { try manager.getChanges(of: "support", limit: limit) }
+        #expect(throws: DatabaseError.self) { try manager.getSessions(status: nil, limit: limit) }
+    }
+
+    // MARK: The history of a session
+
+    @Test func `a session's last changes come the newest first, and no other's, also once it is deleted`() throws {
+        try manager.createSession("support")
+        // To Swift these two are one text.
+        for id in ["caf\u{e9}", "cafe\u{301}"] { try manager.createSession(id) }
+        for name in ["one", "two", "three"] {
+            try manager.updateSession("caf\u{e9}", SessionUpdates(name: .set(name)))
+            try manager.updateSession("support", SessionUpdates(name: .set(name)))
+        }
+        let all = try manager.getChanges(of: "caf\u{e9}")
+        #expect(all.map(\.kind) == [.updated, .updated, .updated, .created])
+        #expect(all.map(\.cursor.number) == [8, 6, 4, 2])
+        #expect(try Set(all.map(\.cursor.history)) == [first().history])
+        #expect(try manager.getChanges(of: "caf\u{e9}", limit: 2) == Array(all.prefix(2)))
+        #expect(try manager.getChanges(of: "cafe\u{301}").map(\.kind) == [.created])
+        try manager.deleteSession("caf\u{e9}")
+        #expect(try manager.getChanges(of: "caf\u{e9}", limit: 1).map(\.kind) == [.deleted])
+        #expect(try manager.getChanges(of: "nobody") == [])
     }
 
     @Test(arguments: [

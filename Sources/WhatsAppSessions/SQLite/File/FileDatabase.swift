@@ -86,8 +86,8 @@ final class FileDatabase: SessionStore {
     private func find(_ read: SessionRead, on connection: Connection, isRenewed: Bool = false) throws -> Found {
         let sessions = SQLiteSessions(connection)
         switch read {
-        case .list, .counts, .lease: return try sessions.find(read)
-        case .snapshot, .sessionAndPlace, .newestPlace, .changes:
+        case .list, .page, .counts, .lease, .leases: return try sessions.find(read)
+        case .snapshot, .sessionAndPlace, .newestPlace, .changes, .history:
             // In a file that was moved away nothing changes any more.
             if case .newestPlace = read { try file.requireInPlace(identity) }
             return try connection.readTransaction {
