@@ -38,7 +38,8 @@ struct GatewayServer {
             }
         }
         let leases = WorkerLeases(manager: manager, duration: configuration.lease)
-        let events = WorkerEvents(manager: manager, leases: leases)
+        let turns = Turns()
+        let events = WorkerEvents(manager: manager, leases: leases, turns: turns)
         let webhooks = configuration.webhook.map { [manager] webhook in
             WebhookSender(
                 manager: manager,
@@ -51,6 +52,7 @@ struct GatewayServer {
         let routes = Routes(
             manager: manager,
             events: events,
+            operators: Operators(manager: manager, turns: turns),
             changes: changes,
             metrics: Metrics(manager: manager, changes: changes, webhooks: webhooks),
             token: configuration.token

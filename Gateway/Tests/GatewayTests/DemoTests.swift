@@ -8,7 +8,7 @@ import WhatsAppSessions
     @Test func `the demo pairs its accounts, and serves one that a person creates`() async throws {
         let manager = try SessionManager()
         let leases = WorkerLeases(manager: manager, duration: .seconds(30))
-        let events = WorkerEvents(manager: manager, leases: leases)
+        let events = WorkerEvents(manager: manager, leases: leases, turns: Turns())
         let cursor = try await manager.snapshot().cursor
         let demo = Task { try await DemoWorker(manager: manager, events: events, speed: 1000).run() }
         try await manager.createSession("mine")
@@ -28,7 +28,7 @@ import WhatsAppSessions
 
     @Test func `an account of the demo that has ended is paired again`() async throws {
         let manager = try SessionManager()
-        let events = WorkerEvents(manager: manager, leases: WorkerLeases(manager: manager, duration: .seconds(30)))
+        let events = WorkerEvents(manager: manager, leases: WorkerLeases(manager: manager, duration: .seconds(30)), turns: Turns())
         let cursor = try await manager.snapshot().cursor
         let demo = Task { try await DemoWorker(manager: manager, events: events, speed: 2000).run() }
         defer { demo.cancel() }

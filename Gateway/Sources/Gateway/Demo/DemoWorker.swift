@@ -43,36 +43,69 @@ struct DemoWorker: Service {
         let snapshot = try await manager.snapshot()
         try await withThrowingDiscardingTaskGroup { group in
             let sockets = Sockets()
-            for session in snapshot.sessions where session.status == .initializing {
-                group.addTask { try await serve(session.id, in: sockets) }
+            for session in snapshot.sessions {
+                if session.wish == .logOut { try await logOut(session.id, sockets) }
+                if session.status == .initializing { group.addTask { try await serve(session.id, in: sockets) } }
             }
             for try await change in manager.changes(after: snapshot.cursor) {
-                if change.status == .initializing { group.addTask { try await serve(change.sessionID, in: sockets) } }
+                let id = change.sessionID
+                if change.fields.contains(.wish) {
+                    switch try await manager.getSession(id)?.wish {
+                    case .logOut: try await logOut(id, sockets)
+                    // Another life begins.
+                    case .stop, .pair: await sockets.remove(id)
+                    case nil: break
+                    }
+                }
+                if change.status == .initializing { group.addTask { try await serve(id, in: sockets) } }
             }
         }
+    }
+
+    private func logOut(_ id: String, _ sockets: Sockets) async throws {
+        await sockets.remove(id)
+        _ = try await isOver { _ = try await post(.ended(.loggedOut, code: 401), to: id) }
     }
 
     /// The sessions that have a socket.
     private actor Sockets {
         // Bytes: as Swift compares strings, two ids that differ in their bytes may be one.
-        private var open: Set<[UInt8]> = []
-        func insert(_ id: String) -> Bool { open.insert(Array(id.utf8)).inserted }
-        func remove(_ id: String) { open.remove(Array(id.utf8)) }
+        private var open: [[UInt8]: Int] = [:]
+        private var count = 0
+
+        /// The new socket's number; `nil` when the session has one.
+        func insert(_ id: String) -> Int? {
+            guard open[Array(id.utf8)] == nil else { return nil }
+            count += 1
+            open[Array(id.utf8)] = count
+            return count
+        }
+
+        func contains(_ number: Int, of id: String) -> Bool { open[Array(id.utf8)] == number }
+        func remove(_ id: String) { open[Array(id.utf8)] = nil }
+        func remove(_ number: Int, of id: String) { if contains(number, of: id) { remove(id) } }
     }
+
+    private struct Closed: Error {}
 
     /// Gives a session a socket, unless it has one.
     private func serve(_ id: String, in sockets: Sockets) async throws {
-        while await sockets.insert(id) {
-            let isOver = try await isOver { try await live(id) }
-            await sockets.remove(id)
+        while let number = await sockets.insert(id) {
+            let isOver = try await isOver {
+                try await live(id) {
+                    guard await sockets.contains(number, of: id) else { throw Closed() }
+                    return try await post($0, to: id)
+                }
+            }
+            await sockets.remove(number, of: id)
             if isOver { return }
             // Somebody looks at the page after a while, and pairs the account again.
             try await pause(.random(in: 40...120))
         }
     }
 
-    /// Runs a socket's life; `true` when there is none any more: the session was deleted, somebody changed it by hand, or a real
-    /// worker serves it.
+    /// Runs a socket's life; `true` when there is none any more: the session was deleted, somebody stopped it or changed it by hand,
+    /// or a real worker serves it.
     private func isOver(_ life: () async throws -> Void) async throws -> Bool {
         do {
             try await life()
@@ -83,36 +116,40 @@ struct DemoWorker: Service {
             return true
         } catch is SessionTakenError {
             return true
+        } catch is Problem {
+            return true
+        } catch is Closed {
+            return true
         }
     }
 
     // MARK: The life of an account
 
-    private func live(_ id: String) async throws {
+    private func live(_ id: String, post: (SessionReport) async throws -> Session?) async throws {
         guard let session = try await manager.getSession(id) else { throw SessionNotFoundError(sessionID: id) }
         var isLinked = session.isLinked
         while true {
-            _ = try await post(.opening, to: id)
+            _ = try await post(.opening)
             try await pause(1)
             if !isLinked {
-                guard try await pair(id) else { return }
+                guard try await pair(post) else { return }
                 isLinked = true
             }
-            _ = try await post(.online, to: id)
+            _ = try await post(.online)
             try await pause(3)
             // WhatsApp sends the name seconds after the connection.
-            _ = try await post(.account(number: nil, name: session.name ?? Self.names.randomElement()), to: id)
+            _ = try await post(.account(number: nil, name: session.name ?? Self.names.randomElement()))
             try await pause(.random(in: 30...240))
             switch Int.random(in: 0..<10) {
             case 0:
-                _ = try await post(.ended(.loggedOut, code: 401), to: id)
+                _ = try await post(.ended(.loggedOut, code: 401))
                 return
             case 1:
-                _ = try await post(.ended(.replaced, code: 440), to: id)
+                _ = try await post(.ended(.replaced, code: 440))
                 return
             default:
                 let reason = DisconnectReason(code: 408, text: "Connection was lost")
-                _ = try await post(.closed(reason, reconnects: true), to: id)
+                _ = try await post(.closed(reason, reconnects: true))
                 try await pause(.random(in: 2...15))
             }
         }
@@ -121,23 +158,23 @@ struct DemoWorker: Service {
     /// Shows codes until one is scanned.
     ///
     /// - Returns: `false` when they were used up.
-    private func pair(_ id: String) async throws -> Bool {
+    private func pair(_ post: (SessionReport) async throws -> Session?) async throws -> Bool {
         // About one in six is never scanned.
         var untilScan = Double.random(in: 10...190)
         for number in 0..<6 {
-            _ = try await post(.qrCode(Self.code()), to: id)
+            _ = try await post(.qrCode(Self.code()))
             let lifetime = number == 0 ? 60.0 : 20.0
             try await pause(min(lifetime, untilScan))
             untilScan -= lifetime
             guard untilScan < 0 else { continue }
             let digits = (0..<6).map { _ in String(Int.random(in: 0...9)) }.joined()
-            _ = try await post(.account(number: PhoneNumber(digits: "447700\(digits)"), name: nil, opens: true), to: id)
+            _ = try await post(.account(number: PhoneNumber(digits: "447700\(digits)"), name: nil, opens: true))
             let restart = DisconnectReason(code: 515, text: "Stream Errored (restart required)")
-            _ = try await post(.closed(restart, reconnects: true), to: id)
+            _ = try await post(.closed(restart, reconnects: true))
             try await pause(2)
             return true
         }
-        _ = try await post(.ended(.codesUsedUp, code: 408), to: id)
+        _ = try await post(.ended(.codesUsedUp, code: 408))
         return false
     }
 

@@ -41,6 +41,12 @@ struct Problem: Error {
         )
     }
 
+    static let stopped = Problem(
+        status: .unprocessableContent,
+        code: "stopped",
+        detail: "An operator stopped this session: close its socket, and keep the account's credentials."
+    )
+
     static let noLease = Problem(
         status: .unprocessableContent,
         code: "lease_lost",

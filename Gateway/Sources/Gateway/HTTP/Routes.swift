@@ -8,6 +8,7 @@ import WhatsAppSessions
 struct Routes: Sendable {
     let manager: SessionManager
     let events: WorkerEvents
+    let operators: Operators
     let changes: ChangeStream
     let metrics: Metrics
     let token: Token?
@@ -29,6 +30,9 @@ struct Routes: Sendable {
         add("/sessions/{id}/qr.svg", to: router, [.get: qrCodePicture])
         add("/sessions/{id}/events", to: router, [.post: receive])
         add("/sessions/{id}/claim", to: router, [.post: claim, .delete: release])
+        for command in Command.allCases {
+            add("/sessions/{id}/\(command.rawValue)", to: router, [.post: { try await order(command, $0, $1) }])
+        }
         add("/changes", to: router, [.get: follow])
         add("/metrics", to: router, [.get: showMetrics])
         return router
@@ -129,6 +133,15 @@ struct Routes: Sendable {
     private func session(_ context: GatewayContext) async throws -> Session {
         guard let session = try await manager.getSession(context.sessionID()) else { throw Problem.sessionNotFound }
         return session
+    }
+
+    @Sendable private func order(
+        _ command: Command,
+        _ request: Request,
+        _ context: GatewayContext
+    ) async throws -> Response {
+        try request.requireNoBody()
+        return try .session(await operators.order(command, for: context.sessionID()))
     }
 
     // MARK: QR codes

@@ -54,7 +54,8 @@ extension Session {
             disconnectReason: disconnectReason,
             qrCodeExpiresAt: withExpiry ? qrCodeExpiresAt : nil,
             restriction: restriction,
-            holder: holder
+            holder: holder,
+            wish: wish
         )
     }
 }

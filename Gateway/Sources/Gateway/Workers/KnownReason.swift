@@ -15,6 +15,7 @@ enum KnownReason: String, CaseIterable {
     /// What `SessionManager.recoverLeasedSessions()` says.
     case workerGone = "worker gone"
     case released = "released by the worker"
+    case stopped
     /// What `SessionManager.recoverSessions()` says.
     case gatewayStopped = "the gateway stopped"
     case pairingFailed = "pairing failed"
@@ -43,7 +44,7 @@ enum KnownReason: String, CaseIterable {
             false
         case .loggedOut, .temporarilyBanned, .accountLocked, .banned, .workerOutdated, .codesUsedUp,
             .multideviceMismatch,
-            .replaced, .pairingFailed, .closedByWorker, .tokenNotRefreshed:
+            .replaced, .pairingFailed, .closedByWorker, .tokenNotRefreshed, .stopped:
             true
         }
     }
@@ -97,6 +98,8 @@ enum KnownReason: String, CaseIterable {
             )
         case .released:
             ("Released", "The worker gave this account back. It comes back when a worker claims it.")
+        case .stopped:
+            ("Stopped", "An operator stopped it. The account stays linked: start it to bring it online.")
         case .gatewayStopped:
             (
                 "Gateway stopped",
@@ -130,21 +133,5 @@ extension DisconnectReason {
     /// - Parameter date: When it will be over, if WhatsApp said so.
     init(_ reason: KnownReason, code: Int? = nil, until date: Date? = nil) {
         self.init(code: code, text: reason.rawValue + (date.map { KnownReason.until + $0.iso8601 } ?? ""))
-    }
-}
-
-extension Session {
-    /// Whether a worker that has no socket for it opens one. A session that was disconnected while the gateway or its worker was
-    /// away, perhaps in the middle of a reconnection, gets one again; what a person must look at first does not, and neither does
-    /// one that was disconnected without a reason, by hand.
-    var needsSocket: Bool {
-        guard status == .disconnected else { return true }
-        guard let disconnectReason else { return false }
-        return KnownReason(text: disconnectReason.text)?.waitsForPerson != true
-    }
-
-    /// Whether a worker has credentials for it: only that one, or one that shares its store, can bring it online without a pairing.
-    var isLinked: Bool {
-        phoneNumber != nil && disconnectReason.flatMap { KnownReason(text: $0.text) } != .loggedOut
     }
 }

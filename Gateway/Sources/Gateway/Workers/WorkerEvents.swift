@@ -4,13 +4,13 @@ import WhatsAppSessions
 struct WorkerEvents: Sendable {
     let manager: SessionManager
     let leases: WorkerLeases
-    private let turns = Turns()
+    let turns: Turns
 
     /// Does what an event asks for, after the events of the same session that came before.
     ///
     /// - Returns: The session, or `nil` when the event says nothing about it.
     /// - Throws: `SessionNotFoundError` when the session was deleted, `InvalidSessionUpdateError` for an event that comes too late,
-    ///   `LeaseLostError` or `SessionTakenError` when the worker doesn't serve the session. In each case the status is unchanged.
+    ///   ``Problem`` when an operator stopped the session, `LeaseLostError` or `SessionTakenError` when the worker doesn't serve the session. In each case the status is unchanged.
     func receive(_ event: WorkerEvent, for sessionID: String) async throws -> Session? {
         var lease: SessionLease?
         if let worker = event.worker { lease = try await leases.lease(of: worker) }
@@ -19,7 +19,7 @@ struct WorkerEvents: Sendable {
                 throw SessionNotFoundError(sessionID: sessionID)
             }
             guard let report = event.report else { return nil }
-            let updates = report.updates(for: session, at: event.date, willReconnect: event.willReconnect)
+            let updates = try report.obedientUpdates(for: session, at: event.date, willReconnect: event.willReconnect)
             guard let lease else {
                 // Without a lease there is no telling whether the event is late.
                 if let holder = session.holder { throw SessionTakenError(sessionID: sessionID, holder: holder) }

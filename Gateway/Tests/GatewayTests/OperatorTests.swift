@@ -1,0 +1,235 @@
+import Foundation
+import Testing
+import WhatsAppSessions
+
+@testable import Gateway
+
+/// What an operator asks for, and what workers make of it.
+@Suite struct OperatorTests {
+    private func online(_ gateway: RunningGateway, worker: String? = nil) async throws {
+        try await gateway.manager.createSession("support")
+        try await gateway.post("creds.update", #"{"me":{"id":"447700900123:1@s.whatsapp.net"}}"#, worker: worker)
+        try await gateway.post("connection.update", #"{"connection":"open"}"#, worker: worker)
+    }
+
+    private func serve(_ gateway: RunningGateway) async throws {
+        _ = try await gateway.manager.openLease(holder: "eu-1", lasting: .seconds(60))
+        try await online(gateway, worker: "eu-1")
+    }
+
+    @discardableResult
+    private func order(_ command: String, _ gateway: RunningGateway) async throws -> Session {
+        try await gateway.client.execute(uri: "/sessions/support/\(command)", method: .post).session
+    }
+
+    private func needsSocket(_ gateway: RunningGateway) async throws -> Bool {
+        try await gateway.get("/sessions/support").text.contains(#""needsSocket":true"#)
+    }
+
+    // MARK: Stop and start
+
+    @Test func `a session that nobody serves is stopped at once, and started again`() async throws {
+        try await withGateway { gateway in
+            try await online(gateway)
+            let stopped = try await order("stop", gateway)
+            #expect(stopped.status == .disconnected)
+            #expect(stopped.disconnectReason?.text == "stopped")
+            #expect(stopped.wish == .stop)
+            #expect(try await !needsSocket(gateway))
+            let started = try await order("start", gateway)
+            #expect(started.status == .initializing)
+            #expect(started.wish == nil)
+            #expect(try await needsSocket(gateway))
+        }
+    }
+
+    @Test func `a session that is served stays online until its worker has closed the socket`() async throws {
+        try await withGateway { gateway in
+            try await serve(gateway)
+            #expect(try await order("stop", gateway).status == .connected)
+            #expect(try await !needsSocket(gateway))
+            try await gateway.post(
+                "session",
+                #"{"status":"disconnected","reason":"stopped"}"#,
+                worker: "eu-1"
+            )
+            let session = try #require(try await gateway.manager.getSession("support"))
+            #expect(session.status == .disconnected)
+            #expect(session.disconnectReason?.text == "stopped")
+            #expect(session.holder == "eu-1")
+            #expect(session.isLinked)
+        }
+    }
+
+    @Test(arguments: [
+        #"{"connection":"close","lastDisconnect":{"error":{"message":"x","output":{"statusCode":428}}}}"#,
+        #"{"connection":"close"}"#,
+    ])
+    func `a socket that closes on a stopped session has stopped it`(close: String) async throws {
+        try await withGateway { gateway in
+            try await serve(gateway)
+            try await order("stop", gateway)
+            try await gateway.post("connection.update", close, worker: "eu-1")
+            let session = try #require(try await gateway.manager.getSession("support"))
+            #expect(session.status == .disconnected)
+            #expect(session.disconnectReason?.text == "stopped")
+        }
+    }
+
+    @Test func `a ban that comes while a session is being stopped is not hidden`() async throws {
+        try await withGateway { gateway in
+            try await serve(gateway)
+            try await order("stop", gateway)
+            try await gateway.post("ConnectFailure", #"{"Reason":403}"#, worker: "eu-1")
+            #expect(try await gateway.manager.getSession("support")?.disconnectReason?.text == "account locked")
+        }
+    }
+
+    @Test func `a worker that doesn't know of the stop is told so, and brings nothing online`() async throws {
+        try await withGateway { gateway in
+            try await serve(gateway)
+            try await order("stop", gateway)
+            try await gateway.post("session", #"{"status":"disconnected"}"#, worker: "eu-1")
+            #expect(try await gateway.manager.getSession("support")?.disconnectReason?.text == "stopped")
+            for (event, data) in [
+                ("connection.update", #"{"connection":"connecting"}"#), ("connection.update", #"{"qr":"2@one"}"#),
+                ("connection.update", #"{"connection":"open"}"#), ("Connected", "{}"),
+                ("session", #"{"status":"connected"}"#),
+            ] {
+                let answer = try await gateway.post(event, data, worker: "eu-1")
+                #expect(answer.status == .unprocessableContent)
+                #expect(try answer.problem.code == "stopped")
+            }
+            // What says nothing about the connection is taken.
+            let named = try await gateway.post("creds.update", #"{"me":{"name":"Ana"}}"#, worker: "eu-1")
+            #expect(try named.session.name == "Ana")
+            #expect(try await gateway.manager.getSession("support")?.status == .disconnected)
+        }
+    }
+
+    @Test func `a stopped session stays stopped when its worker and the gateway come back`() async throws {
+        let folder = TemporaryFolder()
+        var configuration = Configuration(file: folder.file)
+        configuration.lease = .seconds(1)
+        try await withGateway(configuration) { gateway in
+            try await online(gateway)
+            try await order("stop", gateway)
+        }
+        try await withGateway(configuration) { gateway in
+            let session = try await gateway.manager.getSession("support")
+            #expect(session?.wish == .stop)
+            #expect(try await !needsSocket(gateway))
+        }
+    }
+
+    @Test func `why a session went offline is not hidden by a stop, unless that would have passed by itself`() async throws {
+        for (reason, kept) in [("logged out", "logged out"), ("worker gone", "stopped"), ("banned", "banned")] {
+            try await withGateway { gateway in
+                try await gateway.manager.createSession("support")
+                let updates = SessionUpdates(
+                    status: .disconnected,
+                    disconnectReason: .set(DisconnectReason(text: reason))
+                )
+                try await gateway.manager.updateSession("support", updates)
+                #expect(try await order("stop", gateway).disconnectReason?.text == kept)
+            }
+        }
+    }
+
+    // MARK: Log out and pair
+
+    @Test func `a logout waits for the worker, which needs a socket for it, and is over once the account is unlinked`()
+        async throws
+    {
+        try await withGateway { gateway in
+            try await serve(gateway)
+            try await order("stop", gateway)
+            try await gateway.post("connection.update", #"{"connection":"close"}"#, worker: "eu-1")
+            #expect(try await order("logout", gateway).wish == .logOut)
+            #expect(try await needsSocket(gateway))
+            try await gateway.post("connection.update", #"{"connection":"open"}"#, worker: "eu-1")
+            #expect(try await gateway.manager.getSession("support")?.wish == .logOut)
+            try await gateway.post("LoggedOut", "{}", worker: "eu-1")
+            let session = try #require(try await gateway.manager.getSession("support"))
+            #expect(session.status == .disconnected)
+            #expect(session.wish == nil)
+            #expect(!session.isLinked)
+            #expect(try await !needsSocket(gateway))
+        }
+    }
+
+    @Test func `a logout that WhatsApp refuses is not tried for ever`() async throws {
+        try await withGateway { gateway in
+            try await serve(gateway)
+            try await order("logout", gateway)
+            try await gateway.post("ConnectFailure", #"{"Reason":403}"#, worker: "eu-1")
+            #expect(try await gateway.manager.getSession("support")?.wish == nil)
+            #expect(try await !needsSocket(gateway))
+        }
+    }
+
+    @Test func `pairing again leaves the account to no worker, until a code shows`() async throws {
+        try await withGateway { gateway in
+            try await serve(gateway)
+            try await gateway.post("ClientOutdated", "{}", worker: "eu-1")
+            let session = try await order("pair", gateway)
+            #expect(session.status == .initializing)
+            #expect(session.wish == .pair)
+            #expect(!session.isLinked)
+            try await gateway.post("connection.update", #"{"connection":"connecting"}"#, worker: "eu-1")
+            #expect(try await gateway.manager.getSession("support")?.wish == .pair)
+            let waiting = try await gateway.post("connection.update", #"{"qr":"2@one"}"#, worker: "eu-1")
+            #expect(try waiting.session.wish == nil)
+            // It shows codes already.
+            #expect(try await order("pair", gateway).status == .qrWaiting)
+        }
+    }
+
+    @Test func `what makes no sense for a session is refused, and nothing changes`() async throws {
+        try await withGateway { gateway in
+            for command in Command.allCases {
+                let answer = try await gateway.client.execute(uri: "/sessions/nobody/\(command.rawValue)", method: .post)
+                #expect(answer.status == .notFound)
+            }
+            try await gateway.manager.createSession("support")
+            let unlinked = try await gateway.client.execute(uri: "/sessions/support/logout", method: .post)
+            #expect(unlinked.status == .conflict)
+            #expect(try unlinked.problem.code == "not_linked")
+            try await gateway.manager.deleteSession("support")
+            try await online(gateway)
+            let linked = try await gateway.client.execute(uri: "/sessions/support/pair", method: .post)
+            #expect(linked.status == .conflict)
+            #expect(try linked.problem.code == "still_linked")
+            #expect(try await gateway.manager.getSession("support")?.wish == nil)
+        }
+    }
+
+    // MARK: The demo
+
+    @Test func `the demo obeys`() async throws {
+        let manager = try SessionManager()
+        let turns = Turns()
+        let leases = WorkerLeases(manager: manager, duration: .seconds(30))
+        let events = WorkerEvents(manager: manager, leases: leases, turns: turns)
+        let operators = Operators(manager: manager, turns: turns)
+        let demo = Task { try await DemoWorker(manager: manager, events: events, speed: 500).run() }
+        defer { demo.cancel() }
+        try await manager.createSession("mine")
+        func becomes(_ status: Session.Status) async throws {
+            try await manager.waitForSession("mine", toBecome: [status], timeout: .seconds(30))
+        }
+        try await becomes(.connected)
+        _ = try await operators.order(.stop, for: "mine")
+        for _ in 0..<50 {
+            try await Task.sleep(for: .milliseconds(10))
+            #expect(try await manager.getSession("mine")?.status == .disconnected)
+        }
+        _ = try await operators.order(.start, for: "mine")
+        try await becomes(.connected)
+        _ = try await operators.order(.logOut, for: "mine")
+        try await expectEventually { try await manager.getSession("mine")?.wish == nil }
+        #expect(try await manager.getSession("mine")?.isLinked == false)
+        _ = try await operators.order(.pair, for: "mine")
+        try await becomes(.qrWaiting)
+    }
+}
