@@ -11,8 +11,8 @@ import { Gateway, lost } from "./gateway.mjs";
 
 const prefix = process.env.PREFIX ?? "";
 const gateway = new Gateway(process.env.WORKER ?? `baileys-${prefix || "1"}`);
-const accounts = new Map(); // { socket, last, at, attempts } of each session that this worker serves, by id
-const leaving = new Map(); // what unlinks a deleted session, by id
+const accounts = new Map(); // { socket, isOpen, wish, isNew, last, at, attempts } of each session that this worker serves, by id
+const leaving = new Map(); // what removes an account that was linked, by the id of its session
 
 // A file name has at most 255 bytes.
 function folder(id) {
@@ -23,14 +23,20 @@ const longestPause = Number(process.env.LONGEST_PAUSE ?? 60000);
 
 // Serves a session from now on, if it is nobody else's. Accounts open one after the other, not all at once.
 async function serve(id, pause = 0) {
-  const account = { socket: null, last: null, attempts: 0 };
+  const account = { socket: null, isOpen: false, last: null, attempts: 0 };
   accounts.set(id, account);
   await sleep(pause);
   await leaving.get(id);
   if (accounts.get(id) !== account) return; // deleted meanwhile
   const session = await gateway.claim(id);
-  if (session?.needsSocket) return open(id, account);
-  if (accounts.get(id) === account) accounts.delete(id);
+  if (accounts.get(id) !== account) return;
+  if (!session?.needsSocket) return accounts.delete(id);
+  account.wish = session.wish;
+  if (session.wish === "pair") {
+    account.isNew = true;
+    await forget(id);
+  }
+  return open(id, account);
 }
 
 // Opens the socket, and tries again where the disk fails, for instance.
@@ -69,22 +75,32 @@ async function openSocket(id, account) {
       return closed(id, account, lastDisconnect?.error, report)
         .catch((error) => console.error(`${id} was not closed:`, error.message));
     }
-    if (connection === "open") account.attempts = 0;
+    if (connection === "open") {
+      account.attempts = 0;
+      account.isOpen = true;
+    }
     const at = Date.now();
     // What is reported again later is the state: Baileys sends updates without one after it.
     if (connection || qr || isNewLogin) Object.assign(account, { last: { connection, qr, isNewLogin }, at });
     report("connection.update", { connection, qr, isNewLogin, reachoutTimeLock }, at);
+    if (connection === "open" && account.wish === "logout") logOut(id, account);
   });
 }
 
 async function closed(id, account, error, report) {
-  account.socket = null;
-  account.last = null;
+  Object.assign(account, { socket: null, isOpen: false, last: null });
   const output = error?.output && { statusCode: error.output.statusCode, payload: { message: error.message } };
   const session = await report("connection.update", {
     connection: "close",
     lastDisconnect: { error: error && { message: error.message, output, data: { expire: error.data?.expire } } },
   });
+  // Only WhatsApp logs an account out, not a proxy that answers 401: then what linked it is worth nothing. The stream may have told of
+  // it first, and the account is closed already.
+  const isLoggedOut = session?.status === "disconnected" && session.disconnectReason?.text === "logged out";
+  if (isLoggedOut && (accounts.get(id) ?? account) === account) {
+    accounts.delete(id);
+    return forget(id);
+  }
   if (accounts.get(id) !== account) return;
   // The gateway knows which closes come back. If it didn't take this one, the account comes back too.
   if (session === undefined || session.status === "initializing") {
@@ -94,8 +110,6 @@ async function closed(id, account, error, report) {
     if (accounts.get(id) === account) await open(id, account);
   } else {
     accounts.delete(id);
-    // Only WhatsApp logs an account out, not a proxy that answers 401: then what linked it is worth nothing.
-    if (session.disconnectReason?.text === "logged out") await rm(folder(id), { recursive: true, force: true });
   }
 }
 
@@ -108,6 +122,22 @@ function close(id) {
   account?.socket?.end(undefined);
 }
 
+// Unlinks the account on the phone: Baileys then closes the socket with 401, which is reported as any other end.
+function logOut(id, { socket }) {
+  socket.logout().catch((error) => console.error(`${id} was not logged out:`, error.message));
+}
+
+// Removes what links an account, and unlinks it on the phone through a socket. A session that is served later waits for that.
+function forget(id, socket) {
+  const done = (async () => {
+    await Promise.race([socket?.logout(), sleep(30000)]).catch(() => socket.end(undefined));
+    await rm(folder(id), { recursive: true, force: true, maxRetries: 5 });
+  })().catch((error) => console.error(`what linked ${id} was not removed:`, error.message));
+  leaving.set(id, done);
+  done.then(() => { if (leaving.get(id) === done) leaving.delete(id); });
+  return done;
+}
+
 function reportAgain(id, { last, at }) {
   // A code that is nearly dead is worth nothing, and the next one comes soon.
   if (last && !(last.qr && Date.now() - at > 15000)) gateway.report(id, "connection.update", last, at);
@@ -117,19 +147,36 @@ function look(session, place = 0) {
   if (!session.id.startsWith(prefix)) return;
   const account = accounts.get(session.id);
   if (account) {
-    if (!gateway.isFree(session)) close(session.id);
+    const { wish } = session;
+    const isNews = wish !== account.wish;
+    account.wish = wish;
+    if (!gateway.isFree(session)) return close(session.id);
     // Somebody stopped it: the socket closes, and what links the account stays.
-    else if (session.status === "disconnected" && !session.needsSocket) close(session.id);
+    if (wish === "stop") return stop(session);
+    if (session.status === "disconnected" && !session.needsSocket) return close(session.id);
+    if (wish === "logout" && isNews && account.isOpen) logOut(session.id, account);
+    if (wish !== "pair") account.isNew = false;
+    else if (!account.isNew) {
+      close(session.id);
+      start(session);
+    }
     return;
   }
   // An account that another worker linked waits for that one.
   const isOurs = !session.linked || existsSync(folder(session.id));
-  if (session.needsSocket && gateway.isFree(session) && isOurs) {
-    serve(session.id, place * 200).catch((error) => {
-      console.error(`${session.id} has no socket:`, error.message);
-      accounts.delete(session.id);
-    });
-  }
+  if (session.needsSocket && gateway.isFree(session) && isOurs) start(session, place * 200);
+}
+
+function start({ id }, pause) {
+  serve(id, pause).catch((error) => {
+    console.error(`${id} has no socket:`, error.message);
+    accounts.delete(id);
+  });
+}
+
+function stop({ id, status }) {
+  close(id);
+  if (status !== "disconnected") gateway.report(id, "session", { status: "disconnected", reason: "stopped" });
 }
 
 gateway.follow({
@@ -143,13 +190,7 @@ gateway.follow({
   deleted(id) {
     const socket = accounts.get(id)?.socket;
     accounts.delete(id);
-    // Unlinks the device on the phone too. A session that is created with the same id waits for that.
-    const done = (async () => {
-      await Promise.race([socket?.logout(), sleep(30000)]).catch(() => socket.end(undefined));
-      await rm(folder(id), { recursive: true, force: true, maxRetries: 5 });
-    })().catch((error) => console.error(`what linked ${id} was not removed:`, error.message));
-    leaving.set(id, done);
-    done.then(() => { if (leaving.get(id) === done) leaving.delete(id); });
+    forget(id, socket);
   },
   over() {
     for (const id of [...accounts.keys()]) close(id);

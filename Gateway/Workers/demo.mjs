@@ -8,6 +8,7 @@ const speed = Number(process.env.SPEED ?? 1);
 const accounts = ["support", "shop-berlin", "shop-lisbon", "shop-mumbai", "sales", "newsletter"];
 const names = ["Ana Souza ☕", "Kwik-Fit Leeds", "Padaria do Bairro", "Müller & Söhne GmbH", "Zoë", "Ferretería Ávila"];
 const sockets = new Map(); // the socket of each session, by id
+const wishes = new Map(); // what an operator wants of each session, by id
 // The account that was linked. A worker keeps that on disk; here it is whatever the gateway knows, as if all shared a disk.
 const paired = new Map();
 
@@ -96,13 +97,27 @@ class Socket {
 }
 
 function serve(session) {
-  const socket = sockets.get(session.id);
+  const { id, wish } = session;
+  const isNews = wish !== wishes.get(id);
+  wishes.set(id, wish);
+  const socket = sockets.get(id);
   if (socket) {
-    if (!gateway.isFree(session)) socket.close();
+    if (!gateway.isFree(session)) return socket.close();
+    if (wish === "stop") {
+      socket.close();
+      if (session.status !== "disconnected") gateway.report(id, "session", { status: "disconnected", reason: "stopped" });
+      return;
+    }
     // Somebody stopped it.
-    else if (session.status === "disconnected" && !session.needsSocket) socket.close();
-    return;
+    if (session.status === "disconnected" && !session.needsSocket) return socket.close();
+    if (!isNews || (wish !== "logout" && wish !== "pair")) return;
+    socket.close();
   }
+  if (wish === "logout" || wish === "pair") paired.delete(id);
+  if (wish === "logout" && isNews && gateway.isFree(session)) {
+    gateway.claim(id).then((claimed) => claimed && gateway.report(id, "connection.update", closed(401, "Intentional Logout")));
+  }
+  if (wish === "logout") return;
   if (session.linked && !paired.has(session.id)) {
     paired.set(session.id, { id: `${session.phoneNumber}:1@s.whatsapp.net`, name: session.name });
   }
@@ -111,7 +126,7 @@ function serve(session) {
 
 // Somebody looks at the page after a while, and pairs the account again.
 function pairLater(id) {
-  setTimeout(() => { if (!sockets.has(id)) sockets.set(id, new Socket(id)); }, (between(40, 120) * 1000) / speed);
+  setTimeout(() => { if (!sockets.has(id) && wishes.get(id) !== "stop") sockets.set(id, new Socket(id)); }, (between(40, 120) * 1000) / speed);
 }
 
 async function create() {

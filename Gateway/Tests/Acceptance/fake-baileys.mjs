@@ -36,5 +36,10 @@ export default function makeWASocket({ auth }) {
     ev.emit("connection.update", { connection: "close", lastDisconnect: { error: error(data, message), date: new Date() } });
   }, (time += pause) * 1000 + 10));
   const end = () => { timers.forEach(clearTimeout); console.log(`end ${number}`); };
-  return { ev, end, logout: async () => { end(); console.log(`logout ${number}`); } };
+  const logout = async () => {
+    console.log(`logout ${number}`);
+    end();
+    ev.emit("connection.update", { connection: "close", lastDisconnect: { error: error(401, "Intentional Logout"), date: new Date() } });
+  };
+  return { ev, end, logout };
 }

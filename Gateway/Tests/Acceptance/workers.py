@@ -139,6 +139,44 @@ def interruptions(gateway, worker, file, opened):
     print("  the worker stopped until its lease was over: it closes its socket, and begins anew")
 
 
+def why(session):
+    """Why a session is offline; None when it is not."""
+    return session["status"] == "disconnected" and session.get("disconnectReason", {}).get("text") or None
+
+
+def orders(gateway, worker, file, kept, opened):
+    """An operator stops, starts, logs out and pairs again, while `support` is online; `kept` is whether what links it is there."""
+    session = lambda: gateway.session("support")
+    status = lambda: session()["status"]
+    order = lambda command: gateway.request("POST", gateway.path("support") + "/" + command)
+    sockets = lambda: worker.said.count(opened)
+    before, ends = sockets(), worker.said.count("end ")
+    assert order("stop")[0] == 200
+    eventually(lambda: why(session()) == "stopped", "stopped")
+    eventually(lambda: worker.said.count("end ") > ends, "its socket is closed")
+    gateway.stop()
+    gateway.start()
+    time.sleep(2)
+    assert status() == "disconnected" and sockets() == before and kept(), session()
+    print("  stopped: its socket closes, what links it stays, and a restart of the gateway changes nothing")
+    assert order("start")[0] == 200
+    eventually(lambda: status() == "connected" and sockets() == before + 1, "started")
+    print("  started, without a pairing")
+    assert order("logout")[0] == 200
+    eventually(lambda: why(session()) == "logged out", "logged out")
+    eventually(lambda: "logout " in worker.said and not kept(), "unlinked on the phone, and forgotten")
+    assert "wish" not in session(), session()
+    print("  logged out while online: unlinked on the phone, and forgotten")
+    assert order("pair")[0] == 200
+    eventually(lambda: status() == "connected" and kept(), "paired again")
+    assert order("stop")[0] == 200
+    eventually(lambda: why(session()) == "stopped", "stopped")
+    assert order("logout")[0] == 200
+    eventually(lambda: why(session()) == "logged out" and "wish" not in session(), "logged out from offline")
+    eventually(lambda: worker.said.count("logout ") == 2 and not kept(), "unlinked on the phone, and forgotten")
+    print("  paired again, stopped, and logged out while stopped: it goes online for that only")
+
+
 def lives():
     """baileys.mjs, through what happens to accounts."""
     proxy = [[0.1, "close", 401, "WebSocket Error (Unexpected server response: 401)"]]
@@ -171,6 +209,17 @@ def lives():
                 print("  stopped by a person, and started again, without a pairing")
             eventually(lambda: status() == "disconnected", "gone again")
 
+            with Worker(directory, "baileys.mjs", gateway, log="orders.txt", **life(ONLINE, ONLINE, PAIR, ONLINE, ONLINE, PAIR, ONLINE)) as worker:
+                eventually(lambda: status() == "connected", "its worker is back")
+                orders(gateway, worker, file, lambda: os.path.isdir(auth), "socket ")
+                os.makedirs(auth)  # what links another account
+                gateway.request("PATCH", gateway.path("support"), {"phoneNumber": "447700900124", "disconnectReason": None})
+                gateway.request("POST", "/sessions/support/pair")
+                eventually(lambda: status() == "connected", "paired anew")
+                assert "qr_waiting" in changes(file)[-4:], changes(file)
+                print("  paired again: what linked it is forgotten, and a code shows")
+            eventually(lambda: status() == "disconnected", "gone again")
+
             # Another worker, which has not what links the account.
             with folder() as elsewhere:
                 workers_copy(elsewhere)
@@ -195,7 +244,7 @@ def lives():
             ]:
                 gateway.request("PATCH", gateway.path("support"), {"status": "initializing"})
                 with Worker(directory, "baileys.mjs", gateway, **life(ONLINE + [[0.2, "close", code, message]])):
-                    eventually(lambda: status() == "disconnected" and session()["disconnectReason"] == reason, name)
+                    eventually(lambda: status() == "disconnected" and session().get("disconnectReason") == reason, name)
                     eventually(lambda: os.path.isdir(auth) == kept, f"what links the account after {name}")
                     print(f"  {name}: {reason['text']}, and what links the account is {'kept' if kept else 'removed'}")
 
@@ -271,9 +320,27 @@ def whatsmeow():
             ]:
                 gateway.request("PATCH", gateway.path("support"), {"status": "initializing"})
                 with live(online + [[0.3] + data]):
-                    eventually(lambda: status() == "disconnected" and session()["disconnectReason"] == reason, reason["text"])
+                    eventually(lambda: status() == "disconnected" and session().get("disconnectReason") == reason, reason["text"])
                     eventually(lambda: ("support" in json.load(open(os.path.join(directory, "accounts.json")))) == kept, "what is linked")
                     print(f"  {reason['text']}, and what links the account is {'kept' if kept else 'removed'}")
+            gateway.request("POST", "/sessions/support/start")
+            with live(pair, online, pair, online, log="orders.txt") as worker:
+                eventually(lambda: status() == "connected", "its worker is back")
+                orders(gateway, worker, file, lambda: "support" in json.load(open(os.path.join(directory, "accounts.json"))), "client ")
+                # Another account, of which the phone may know nothing.
+                worker.kill()
+            eventually(lambda: not session().get("holder"), "gone")
+            gateway.request("PATCH", gateway.path("support"), {"phoneNumber": "447700900123", "disconnectReason": None})
+            with open(os.path.join(directory, "accounts.json"), "w") as linked:
+                json.dump({"support": "447700900123:1@s.whatsapp.net"}, linked)
+            device = os.path.join(directory, "447700900123:1@s.whatsapp.net")
+            open(device, "w").close()
+            gateway.request("POST", "/sessions/support/pair")
+            with live(pair[:1], log="pair.txt") as worker:
+                eventually(lambda: status() == "qr_waiting", "a code for another account")
+                assert not os.path.exists(device) and "phoneNumber" not in session(), session()
+                assert "DATA RACE" not in worker.said, worker.said
+            print("  paired again: what linked it is forgotten, and a code shows")
 
 
 def demo():

@@ -28,7 +28,11 @@ import WhatsAppSessions
 
     @Test func `an account of the demo that has ended is paired again`() async throws {
         let manager = try SessionManager()
-        let events = WorkerEvents(manager: manager, leases: WorkerLeases(manager: manager, duration: .seconds(30)), turns: Turns())
+        let events = WorkerEvents(
+            manager: manager,
+            leases: WorkerLeases(manager: manager, duration: .seconds(30)),
+            turns: Turns()
+        )
         let cursor = try await manager.snapshot().cursor
         let demo = Task { try await DemoWorker(manager: manager, events: events, speed: 2000).run() }
         defer { demo.cancel() }

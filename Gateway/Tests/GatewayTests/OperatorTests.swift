@@ -122,7 +122,9 @@ import WhatsAppSessions
         }
     }
 
-    @Test func `why a session went offline is not hidden by a stop, unless that would have passed by itself`() async throws {
+    @Test func `why a session went offline is not hidden by a stop, unless that would have passed by itself`()
+        async throws
+    {
         for (reason, kept) in [("logged out", "logged out"), ("worker gone", "stopped"), ("banned", "banned")] {
             try await withGateway { gateway in
                 try await gateway.manager.createSession("support")
@@ -155,6 +157,9 @@ import WhatsAppSessions
             #expect(session.wish == nil)
             #expect(!session.isLinked)
             #expect(try await !needsSocket(gateway))
+            // Which account it was stays, until another may be linked.
+            #expect(session.phoneNumber == "447700900123")
+            #expect(try await order("start", gateway).phoneNumber == nil)
         }
     }
 
@@ -175,7 +180,7 @@ import WhatsAppSessions
             let session = try await order("pair", gateway)
             #expect(session.status == .initializing)
             #expect(session.wish == .pair)
-            #expect(!session.isLinked)
+            #expect(session.phoneNumber == nil)
             try await gateway.post("connection.update", #"{"connection":"connecting"}"#, worker: "eu-1")
             #expect(try await gateway.manager.getSession("support")?.wish == .pair)
             let waiting = try await gateway.post("connection.update", #"{"qr":"2@one"}"#, worker: "eu-1")
@@ -188,7 +193,10 @@ import WhatsAppSessions
     @Test func `what makes no sense for a session is refused, and nothing changes`() async throws {
         try await withGateway { gateway in
             for command in Command.allCases {
-                let answer = try await gateway.client.execute(uri: "/sessions/nobody/\(command.rawValue)", method: .post)
+                let answer = try await gateway.client.execute(
+                    uri: "/sessions/nobody/\(command.rawValue)",
+                    method: .post
+                )
                 #expect(answer.status == .notFound)
             }
             try await gateway.manager.createSession("support")

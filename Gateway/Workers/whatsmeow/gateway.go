@@ -22,6 +22,7 @@ type Session struct {
 	ID               string `json:"id"`
 	Status           string `json:"status"`
 	Holder           string `json:"holder"`
+	Wish             string `json:"wish"`
 	NeedsSocket      bool   `json:"needsSocket"`
 	Linked           bool   `json:"linked"`
 	DisconnectReason *struct {

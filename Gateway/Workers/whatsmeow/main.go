@@ -37,6 +37,11 @@ type Worker struct {
 
 type account struct {
 	client *whatsmeow.Client
+	// What an operator wants, and whether what linked the account before was forgotten already.
+	wish  string
+	isNew bool
+	// Whether it is online, so that it can be logged out.
+	isOnline bool
 	// The state as it was reported last: for a gateway that was away.
 	event string
 	data  any
@@ -127,11 +132,26 @@ func (worker *Worker) look(session Session, pause time.Duration) {
 	worker.mutex.Lock()
 	defer worker.mutex.Unlock()
 	if account := worker.accounts[session.ID]; account != nil {
-		if !worker.gateway.IsFree(session) {
+		isNews := account.wish != session.Wish
+		account.wish = session.Wish
+		if session.Wish != "pair" {
+			account.isNew = false
+		}
+		switch {
+		case !worker.gateway.IsFree(session):
 			go worker.close(session.ID)
-		} else if session.Status == "disconnected" && !session.NeedsSocket {
+		case session.Wish == "stop":
+			go worker.stop(session)
+		case session.Status == "disconnected" && !session.NeedsSocket:
 			// Somebody stopped it: the socket closes, and what links the account stays.
 			go worker.close(session.ID)
+		case session.Wish == "logout" && isNews && account.isOnline:
+			go worker.logOut(session.ID, account)
+		case session.Wish == "pair" && !account.isNew:
+			go func() {
+				worker.close(session.ID)
+				worker.look(session, 0)
+			}()
 		}
 		return
 	}
@@ -142,8 +162,9 @@ func (worker *Worker) look(session Session, pause time.Duration) {
 	}
 	account := &account{}
 	worker.accounts[session.ID] = account
-	// One that WhatsApp refuses each time is tried once a minute.
-	if wait := time.Minute - time.Since(worker.ended[session.ID]); session.Status == "disconnected" && wait > pause {
+	// One that WhatsApp refuses each time is tried once a minute, unless somebody wants it now.
+	wait := time.Minute - time.Since(worker.ended[session.ID])
+	if session.Status == "disconnected" && session.Wish == "" && wait > pause {
 		pause = wait
 	}
 	time.AfterFunc(pause, func() {
@@ -151,14 +172,49 @@ func (worker *Worker) look(session Session, pause time.Duration) {
 	})
 }
 
+// stop closes a socket, and keeps what links the account.
+func (worker *Worker) stop(session Session) {
+	worker.close(session.ID)
+	if session.Status == "disconnected" {
+		return
+	}
+	at := time.Now()
+	worker.gateway.InTurn(session.ID, func() {
+		data := map[string]any{"status": "disconnected", "reason": "stopped"}
+		if _, err := worker.gateway.Report(session.ID, "session", data, at); err != nil {
+			log.Printf("a stop was not reported: %v", err)
+		}
+	})
+}
+
+// logOut unlinks the account on the phone. whatsmeow emits no event for that.
+func (worker *Worker) logOut(id string, account *account) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if err := account.client.Logout(ctx); err != nil {
+		// It is tried again when the account is online once more.
+		log.Printf("%s was not logged out: %v", id, err)
+		return
+	}
+	worker.report(id, account, "LoggedOut", map[string]any{"Reason": 401})
+}
+
 // serve claims a session and opens its socket.
 func (worker *Worker) serve(id string, account *account) {
 	if !worker.isCurrent(id, account) {
 		return
 	}
-	if _, err := worker.gateway.Claim(id); err != nil {
+	session, err := worker.gateway.Claim(id)
+	if err != nil || session == nil || !session.NeedsSocket {
 		worker.drop(id, account)
 		return
+	}
+	worker.mutex.Lock()
+	account.wish = session.Wish
+	account.isNew = session.Wish == "pair"
+	worker.mutex.Unlock()
+	if session.Wish == "pair" {
+		worker.discard(id)
 	}
 	device, err := worker.device(id)
 	if err != nil {
@@ -209,6 +265,7 @@ func (worker *Worker) connect(id string, account *account) {
 
 // handle is called by whatsmeow for each event, and must not block.
 func (worker *Worker) handle(id string, account *account, event any) {
+	leaves := false
 	switch event := event.(type) {
 	case *events.PairSuccess:
 		worker.mutex.Lock()
@@ -217,14 +274,26 @@ func (worker *Worker) handle(id string, account *account, event any) {
 		worker.mutex.Unlock()
 	case *events.QR:
 		return // comes by the channel
-	case *events.PairError, *events.QRScannedWithoutMultidevice, *events.Connected, *events.PushNameSetting,
+	case *events.Connected:
+		worker.mutex.Lock()
+		account.isOnline = true
+		leaves = account.wish == "logout"
+		worker.mutex.Unlock()
+	case *events.Disconnected:
+		worker.mutex.Lock()
+		account.isOnline = false
+		worker.mutex.Unlock()
+	case *events.PairError, *events.QRScannedWithoutMultidevice, *events.PushNameSetting,
 		*events.KeepAliveTimeout, *events.KeepAliveRestored, *events.LoggedOut, *events.StreamReplaced,
 		*events.ManualLoginReconnect, *events.TemporaryBan, *events.ConnectFailure, *events.ClientOutdated,
-		*events.CATRefreshError, *events.StreamError, *events.Disconnected, *events.NotifyAccountReachoutTimelock:
+		*events.CATRefreshError, *events.StreamError, *events.NotifyAccountReachoutTimelock:
 	default:
 		return // none of the gateway's business
 	}
 	worker.report(id, account, strings.TrimPrefix(fmt.Sprintf("%T", event), "*events."), event)
+	if leaves {
+		go worker.logOut(id, account)
+	}
 }
 
 // report posts an event after those of the same session that came before, and does what the answer says.
@@ -333,6 +402,20 @@ func (worker *Worker) device(id string) (*store.Device, error) {
 		device = worker.container.NewDevice()
 	}
 	return device, err
+}
+
+// discard removes what links an account, for another that is to be linked.
+func (worker *Worker) discard(id string) {
+	device, err := worker.device(id)
+	if err == nil && device.ID != nil {
+		err = device.Delete(context.Background())
+	}
+	if err != nil {
+		log.Printf("what linked %s was not removed: %v", id, err)
+	}
+	worker.mutex.Lock()
+	worker.forget(id)
+	worker.mutex.Unlock()
 }
 
 // forget is called with the lock.

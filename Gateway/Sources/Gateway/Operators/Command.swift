@@ -28,7 +28,8 @@ enum Command: String, CaseIterable {
                 wish: .set(.stop)
             )
         case .start:
-            return SessionUpdates(status: isOffline ? .initializing : nil, wish: .clear)
+            let updates = SessionUpdates(status: isOffline ? .initializing : nil, wish: .clear)
+            return session.isLinked ? updates : updates.withoutAccount
         case .pair:
             guard session.status != .connected else {
                 throw Problem(
@@ -39,13 +40,22 @@ enum Command: String, CaseIterable {
             }
             // It shows its codes already.
             if session.status == .qrWaiting { return SessionUpdates(wish: .clear) }
-            return SessionUpdates(status: .initializing, wish: .set(.pair))
+            return SessionUpdates(status: .initializing, wish: .set(.pair)).withoutAccount
         case .logOut:
             guard session.isLinked else {
                 throw Problem(status: .conflict, code: "not_linked", detail: "No account is linked to this session.")
             }
             return SessionUpdates(wish: .set(.logOut))
         }
+    }
+}
+
+extension SessionUpdates {
+    /// The same, and nobody is linked any more: whoever scans the next code is.
+    fileprivate var withoutAccount: SessionUpdates {
+        var updates = self
+        (updates.phoneNumber, updates.name) = (.clear, .clear)
+        return updates
     }
 }
 
@@ -88,7 +98,6 @@ extension Session {
 
     /// Whether a worker has credentials for it: only that one, or one that shares its store, can bring it online without a pairing.
     var isLinked: Bool {
-        phoneNumber != nil && wish != .pair
-            && disconnectReason.flatMap { KnownReason(text: $0.text) } != .loggedOut
+        phoneNumber != nil && disconnectReason.flatMap { KnownReason(text: $0.text) } != .loggedOut
     }
 }
