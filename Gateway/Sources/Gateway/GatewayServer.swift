@@ -11,9 +11,10 @@ struct GatewayServer {
     private static let shutdownTime = Duration.milliseconds(3500)
 
     let manager: SessionManager
+    let secrets: Secrets
     let changes: ChangeStream
     let application: Application<RouterResponder<GatewayContext>>
-    private let services: [any Service]
+    let services: [any Service]
     private let lock: FileLock?
     private let logger: Logger
 
@@ -24,6 +25,7 @@ struct GatewayServer {
         onRunning: @escaping @Sendable (Int) -> Void = { _ in }
     ) throws {
         self.logger = logger
+        secrets = try Secrets(configuration.readSecrets)
         // First: a second gateway must not open the file, which could migrate it.
         lock = try configuration.file.map { try FileLock($0) }
         manager = try SessionManager(storage: configuration.file.map { .file(path: $0) } ?? .memory)
@@ -40,22 +42,29 @@ struct GatewayServer {
         let leases = WorkerLeases(manager: manager, duration: configuration.lease)
         let turns = Turns()
         let events = WorkerEvents(manager: manager, leases: leases, turns: turns)
-        let webhooks = configuration.webhook.map { [manager] webhook in
+        let webhooks = configuration.webhooks.enumerated().map { [manager, secrets] place, webhook in
             WebhookSender(
                 manager: manager,
                 target: webhook,
-                cursorFile: configuration.file.map { $0 + ".webhook-cursor" },
+                secret: { secrets.values.webhooks.dropFirst(place).first ?? nil },
+                files: WebhookFiles(beside: configuration.file, url: webhook.url, isFirst: place == 0),
                 logger: logger
             )
         }
+        let lost = LostSessionRecovery(manager: manager, leaseDuration: configuration.lease, logger: logger)
+        let bodies = OpenBodies(limit: configuration.bodyTime)
         changes = ChangeStream(manager: manager, leases: leases, logger: logger)
         let routes = Routes(
             manager: manager,
             events: events,
             operators: Operators(manager: manager, turns: turns),
             changes: changes,
-            metrics: Metrics(manager: manager, changes: changes, webhooks: webhooks),
-            token: configuration.token
+            leases: leases,
+            metrics: Metrics(manager: manager, changes: changes, leases: leases, webhooks: webhooks),
+            readiness: Readiness(manager: manager, recovery: lost, webhooks: webhooks),
+            bodies: bodies,
+            secrets: secrets,
+            origins: configuration.origins
         )
         application = Application(
             router: routes.router(),
@@ -68,9 +77,9 @@ struct GatewayServer {
             logger: logger
         )
         let demo = configuration.demoSpeed.map { [manager] in DemoWorker(manager: manager, events: events, speed: $0) }
-        let lost = LostSessionRecovery(manager: manager, leaseDuration: configuration.lease, logger: logger)
-        let others: [(any Service)?] = [lost, webhooks, demo]
-        services = others.compactMap(\.self)
+        services =
+            [lost, LateBodies(bodies: bodies, interval: configuration.bodyTime / 10)] as [any Service] + webhooks
+            + [SecretReloads(secrets: secrets, logger: logger)] + [demo].compactMap(\.self)
     }
 
     /// Serves until SIGTERM or SIGINT, and closes the database.

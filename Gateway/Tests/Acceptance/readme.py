@@ -62,7 +62,7 @@ def json_blocks():
             decoder = json.JSONDecoder()
             while not received or received[-1]["payload"].get("status") != "disconnected":
                 received.append(decoder.raw_decode(run.stdout.readline())[0])
-            assert [message["event"] for message in received] == ["sessions.reset"] + ["session.status"] * 3, received
+            assert [message["event"] for message in received] == ["sessions.reset"] + ["session.status"] * 4, received
             last = received[-1]
             assert last.keys() == webhook.keys() and last["payload"] == webhook["payload"] and last["me"] == webhook["me"], last
             # One that somebody else signed.

@@ -4,6 +4,7 @@ import HTTPTypes
 import Hummingbird
 import HummingbirdTesting
 import Testing
+import WhatsAppSessions
 
 @testable import Gateway
 
@@ -14,7 +15,10 @@ func sha256(_ text: String) -> String { Data(SHA256.hash(data: Data(text.utf8)))
         try await withGateway(Configuration(token: Token("correct-horse-battery"))) { gateway in
             #expect(try await gateway.get("/health").status == .ok)
             #expect(try await gateway.get("/").status == .ok)
-            for path in ["/sessions", "/changes", "/metrics", "/sessions/support/qr"] {
+            #expect(try await gateway.get("/ready").status == .ok)
+            for path in [
+                "/sessions", "/changes", "/metrics", "/sessions/support/qr", "/workers", "/sessions/support/changes",
+            ] {
                 let refused = try await gateway.get(path)
                 #expect(refused.status == .unauthorized)
                 #expect(refused.headers[.wwwAuthenticate] == "Bearer")
@@ -156,8 +160,9 @@ func sha256(_ text: String) -> String { Data(SHA256.hash(data: Data(text.utf8)))
             let environment = token.map { ["GATEWAY_TOKEN": $0] } ?? [:]
             return try Gateway.parse(["--hostname", "0.0.0.0"] + arguments).checked(environment: environment)
         }
-        #expect(try checked(["--token-file", file]).token?.matches("correct-horse-ba") == true)
-        #expect(try checked([], "correct-horse-ba").token?.matches("correct-horse-ba") == true)
+        for (arguments, token) in [(["--token-file", file], nil), ([], "correct-horse-ba")] as [([String], String?)] {
+            #expect(try checked(arguments, token).readSecrets().token?.matches("correct-horse-ba") == true)
+        }
         for (arguments, token) in [
             (["--token-file", short], nil), ([], "correct-horse-b"), ([], ""), ([], "correct horse battery"),
             (["--token-file", file], "correct-horse-ba"),
@@ -171,7 +176,9 @@ func sha256(_ text: String) -> String { Data(SHA256.hash(data: Data(text.utf8)))
         ["--hostname", "0.0.0.0"], ["--hostname", "gateway.example"], ["--port", "65536"], ["--lease", "0"],
         ["--webhook", "receiver.example"], ["--webhook", "ftp://receiver.example"], ["--webhook", "http://a:99999/"],
         ["--webhook", "http://a:99999999999999999999/"], ["--webhook", "http://a:0/"], ["--webhook", "http://./"],
-        ["--webhook-secret-file", "x"],
+        ["--webhook-secret-file", "x"], ["--read-token-file", "x"], ["--webhook-patience", "0"],
+        ["--origin", "admin.example"], ["--origin", "https://admin.example/"], ["--origin", "https://Admin.example"],
+        ["--origin", "https://admin.example/path"], ["--origin", "null"], ["--origin", "*"], ["--origin", "https://"],
         ["--token-file", "/nowhere"], ["--file", ":memory:"], ["--demo-speed", "0"], ["--webhook-pause", "0"],
     ])
     func `a start that would not be safe or cannot be is refused`(arguments: [String]) throws {
@@ -179,17 +186,160 @@ func sha256(_ text: String) -> String { Data(SHA256.hash(data: Data(text.utf8)))
         #expect(throws: ConfigurationError.self) { try command.checked() }
     }
 
+    @Test func `every option is a variable of the environment too, and the command line goes before it`() throws {
+        let help = Gateway.helpMessage()
+        let described = help.matches(of: /--([a-z-]+)/).map { String($0.1) }
+        #expect(
+            Set(described).subtracting(["help", "version", "webhook-pause"])
+                == Set(Environment.options).subtracting(["webhook-pause"])
+        )
+        let environment = [
+            "GATEWAY_FILE": "/x y", "GATEWAY_PORT": "1", "GATEWAY_DEMO": "true",
+            "GATEWAY_ORIGIN": "https://a https://b",
+            "GATEWAY_DEMO_SPEED": "", "LOG_LEVEL": "DEBUG", "GATEWAY_WEBHOOK": "http://a http://b",
+        ]
+        let arguments = Environment.arguments(["--port", "2", "--webhook=http://c"], environment)
+        let command = try Gateway.parse(arguments)
+        #expect(command.file == "/x y")
+        #expect(command.port == 2)
+        #expect(command.demo)
+        #expect(command.origin == ["https://a", "https://b"])
+        #expect(command.webhook == ["http://c"])
+        #expect(command.logLevel == .debug)
+        #expect(try !Gateway.parse(Environment.arguments([], ["GATEWAY_DEMO": "0"])).demo)
+        for (name, value) in [
+            ("LOG_LEVEL", "loud"), ("GATEWAY_LOG_FORMAT", "xml"), ("GATEWAY_PORT", "http"), ("GATEWAY_DEMO", "perhaps"),
+        ] {
+            #expect(throws: (any Error).self) { try Gateway.parse(Environment.arguments([], [name: value])) }
+        }
+    }
+
+    @Test func `the version is that of the interface's description`() throws {
+        let file = URL(filePath: #filePath).appending(path: "../../../openapi.yaml").standardized
+        let description = try String(contentsOf: file, encoding: .utf8)
+        #expect(description.contains("  version: \(Version.current)\n"))
+    }
+
+    @Test func `secrets are read again, and stay as they were when they cannot be`() throws {
+        let folder = TemporaryFolder()
+        let file = try folder.write("correct-horse-battery", to: "token")
+        let command = try Gateway.parse(["--token-file", file])
+        let secrets = try Secrets(command.checked(environment: [:]).readSecrets)
+        _ = try folder.write("battery-horse-correct", to: "token")
+        #expect(secrets.values.token?.matches("correct-horse-battery") == true)
+        try secrets.readAgain()
+        #expect(secrets.values.token?.matches("battery-horse-correct") == true)
+        _ = try folder.write("short", to: "token")
+        #expect(throws: ConfigurationError.self) { try secrets.readAgain() }
+        #expect(secrets.values.token?.matches("battery-horse-correct") == true)
+    }
+
+    @Test func `a token that only reads changes nothing, and sees no code`() async throws {
+        let configuration = Configuration(
+            token: Token("correct-horse-battery"),
+            readToken: Token("battery-horse-correct")
+        )
+        try await withGateway(configuration) { gateway in
+            try await gateway.manager.createSession("support")
+            try await gateway.manager.updateSession(
+                "support",
+                SessionUpdates(status: .qrWaiting, qrCode: .set("2@secret"))
+            )
+            let reader: HTTPFields = [.authorization: "Bearer battery-horse-correct"]
+            for path in [
+                "/sessions", "/sessions/support", "/sessions/support/changes", "/workers", "/metrics",
+                "/sessions?limit=1",
+            ] {
+                let answer = try await gateway.get(path, reader)
+                #expect(answer.status == .ok, "\(path)")
+                #expect(!answer.text.contains("2@secret"), "\(path)")
+            }
+            var refused = ["/sessions/support/qr", "/sessions/support/qr.svg", "/changes?worker=eu-1"].map {
+                ($0, HTTPRequest.Method.get)
+            }
+            refused += Routes.parts.dropFirst(3).map { ("/sessions/support/\($0)", .post) }
+            refused += [
+                ("/sessions", .post), ("/sessions/support", .patch), ("/sessions/support", .delete),
+                ("/sessions/support/claim?worker=a", .delete),
+            ]
+            for (path, method) in refused {
+                let answer = try await gateway.client.execute(uri: path, method: method, headers: reader)
+                #expect(answer.status == .forbidden, "\(method) \(path)")
+                #expect(try answer.problem.code == "read_only", "\(method) \(path)")
+            }
+            #expect(try await gateway.manager.getSession("support")?.status == .qrWaiting)
+            #expect(
+                try await gateway.get("/sessions/support/qr", [.authorization: "Bearer correct-horse-battery"]).status
+                    == .ok
+            )
+        }
+    }
+
+    @Test func `a page of an origin that was named may use the gateway, and no other`() async throws {
+        var configuration = Configuration(token: Token("correct-horse-battery"))
+        configuration.origins = ["https://admin.example"]
+        try await withGateway(configuration) { gateway in
+            let question: HTTPFields = [
+                .origin: "https://admin.example", .accessControlRequestMethod: "PATCH",
+                .accessControlRequestHeaders: "authorization",
+            ]
+            let allowed = try await gateway.client.execute(
+                uri: "/sessions/support",
+                method: .options,
+                headers: question
+            )
+            #expect(allowed.status == .noContent)
+            #expect(allowed.headers[.accessControlAllowOrigin] == "https://admin.example")
+            #expect(allowed.headers[.accessControlAllowMethods]?.contains("PATCH") == true)
+            #expect(allowed.headers[.accessControlAllowHeaders]?.contains("Authorization") == true)
+            let token = "Bearer correct-horse-battery"
+            let used = try await gateway.get("/sessions", [.origin: "https://admin.example", .authorization: token])
+            #expect(used.status == .ok)
+            #expect(used.headers[.accessControlAllowOrigin] == "https://admin.example")
+            #expect(used.headers[.vary] == "Origin")
+            // It sees why it was refused, too.
+            let refused = try await gateway.get("/sessions", [.origin: "https://admin.example"])
+            #expect(refused.status == .unauthorized)
+            #expect(refused.headers[.accessControlAllowOrigin] == "https://admin.example")
+            for origin in ["https://evil.example", "null", "https://admin.example.evil", "http://admin.example"] {
+                let foreign = try await gateway.get("/sessions", [.origin: origin, .authorization: token])
+                #expect(foreign.headers[.accessControlAllowOrigin] == nil, "\(origin)")
+            }
+        }
+        // Without a token, an origin that was named is no foreign one.
+        var open = Configuration()
+        open.origins = ["https://admin.example"]
+        try await withGateway(open) { gateway in
+            let headers: HTTPFields = [.origin: "https://admin.example", .init("Sec-Fetch-Site")!: "cross-site"]
+            let named = try await gateway.get("/sessions", headers)
+            #expect(named.status == .ok)
+            let foreign = try await gateway.get("/sessions", [.origin: "https://evil.example"])
+            #expect(foreign.status == .forbidden)
+        }
+    }
+
     @Test func `options become a configuration`() throws {
         let folder = TemporaryFolder()
         let secret = try folder.write("correct-horse-battery", to: "secret")
+        let other = try folder.write("battery-horse-correct", to: "other")
         let command = try Gateway.parse([
             "--file", folder.file, "--hostname", "0.0.0.0", "--port", "8080", "--token-file", secret, "--lease", "5",
-            "--webhook", "https://user:password@receiver.example/hook", "--webhook-secret-file", secret, "--demo",
+            "--webhook", "https://user:p%40ss@receiver.example/hook?a=1", "--webhook-secret-file", secret, "--demo",
+            "--webhook", "http://other.example:8080", "--origin", "https://admin.example", "--read-token-file", other,
         ])
         let configuration = try command.checked()
         #expect(configuration.file == folder.file)
-        #expect(configuration.token?.matches("correct-horse-battery") == true)
-        #expect(configuration.webhook?.secret == "correct-horse-battery")
+        let secrets = try configuration.readSecrets()
+        #expect(secrets.token?.matches("correct-horse-battery") == true)
+        #expect(secrets.readToken?.matches("battery-horse-correct") == true)
+        #expect(secrets.webhooks == ["correct-horse-battery", "correct-horse-battery"])
+        #expect(
+            configuration.webhooks.map(\.url) == ["https://receiver.example/hook?a=1", "http://other.example:8080"]
+        )
+        // printf 'user:p@ss' | base64
+        #expect(configuration.webhooks.map(\.authorization) == ["Basic dXNlcjpwQHNz", nil])
+        #expect(configuration.webhooks.map(\.receiver) == ["https://receiver.example", "http://other.example:8080"])
+        #expect(configuration.origins == ["https://admin.example"])
         #expect(configuration.lease == .seconds(5))
         #expect(configuration.demoSpeed == 1)
     }

@@ -359,6 +359,139 @@ import WhatsAppSessions
         #expect(Date(timeIntervalSince1970: -9e15).iso8601 == "1970-01-01T00:00:00.000Z")
     }
 
+    // MARK: History, pages and workers
+
+    private struct Changes: Decodable { var changes: [SessionChange] }
+
+    @Test func `a session's history has its last changes, the newest first, also once it is deleted`() async throws {
+        try await withGateway { gateway in
+            try await gateway.manager.createSession("a/b")
+            try await gateway.post("connection.update", #"{"qr":"2@secret"}"#, to: "a%2Fb")
+            try await gateway.manager.createSession("other")
+            try await gateway.manager.deleteSession("a/b")
+            let answer = try await gateway.get("/sessions/a%2Fb/changes")
+            #expect(try answer.json(Changes.self).changes.map(\.kind) == [.deleted, .updated, .created])
+            #expect(!answer.text.contains("2@secret"))
+            let one = try await gateway.get("/sessions/a%2Fb/changes?limit=1")
+            #expect(try one.json(Changes.self).changes.map(\.kind) == [.deleted])
+            for limit in ["0", "1001", "-1", "x", ""] {
+                let refused = try await gateway.get("/sessions/a/changes?limit=\(limit)")
+                #expect(try refused.problem.code == "bad_limit", "\(limit)")
+            }
+        }
+    }
+
+    private struct Page: Decodable { var sessions: [Session], next: String?, cursor: String? }
+
+    @Test func `a list comes in pages, of one status or of all`() async throws {
+        try await withGateway { gateway in
+            for number in 0..<7 { try await gateway.manager.createSession("\(number)") }
+            for id in ["1", "2", "5"] {
+                try await gateway.manager.updateSession(id, SessionUpdates(status: .connected))
+            }
+            for (query, expected) in [
+                ("", ["0", "1", "2", "3", "4", "5", "6"]), ("&status=connected", ["1", "2", "5"]),
+            ] {
+                var (ids, next) = ([String](), String?.some("0"))
+                while let place = next {
+                    let page = try await gateway.get("/sessions?limit=2&after=\(place)\(query)").json(Page.self)
+                    #expect(page.sessions.count <= 2)
+                    ids += page.sessions.map(\.id)
+                    next = page.next
+                }
+                #expect(ids == expected)
+            }
+            #expect(try await gateway.get("/sessions?after=3").json(Page.self).sessions.map(\.id) == ["3", "4", "5", "6"])
+            #expect(try await gateway.get("/sessions?limit=x").problem.code == "bad_limit")
+            for query in ["limit=1&after=x", "limit=1&after=-1", "after=x", "limit=1&after="] {
+                #expect(try await gateway.get("/sessions?\(query)").problem.code == "bad_place", "\(query)")
+            }
+        }
+    }
+
+    private struct Workers: Decodable {
+        struct Worker: Decodable { var worker: String, sessions: Int, streams: Int }
+        var workers: [Worker]
+    }
+
+    @Test func `workers are listed with their sessions and streams, and counted`() async throws {
+        try await withGateway { gateway in
+            #expect(try await gateway.get("/workers").json(Workers.self).workers.isEmpty)
+            _ = try await gateway.manager.openLease(holder: "eu\"1", lasting: .seconds(60))
+            try await gateway.manager.createSession("support")
+            try await follow(gateway, "?worker=eu-2") { event in
+                guard event.event == "ready" else { return true }
+                try await gateway.send(.post, "/sessions/support/claim", #"{"worker":"eu-2"}"#)
+                let workers = try await gateway.get("/workers").json(Workers.self).workers
+                #expect(workers.map(\.worker) == ["eu\"1", "eu-2"])
+                #expect(workers.map(\.sessions) == [0, 1])
+                #expect(workers.map(\.streams) == [0, 1])
+                let metrics = try await gateway.get("/metrics").text
+                #expect(metrics.contains(#"whatsapp_workers{worker="eu\"1"} 1"#))
+                #expect(metrics.contains(#"whatsapp_worker_sessions{worker="eu-2"} 1"#))
+                return false
+            }
+            try await expectEventually {
+                try await gateway.get("/workers").json(Workers.self).workers.last?.streams == 0
+            }
+        }
+    }
+
+    @Test func `the gateway is ready while its database works, and says whether receivers answer`() async throws {
+        var configuration = Configuration()
+        let folder = TemporaryFolder()
+        configuration.file = folder.file
+        configuration.webhooks = [try #require(Configuration.Webhook("http://127.0.0.1:1/hook"))]
+        try await withGateway(configuration, runsServices: true) { gateway in
+            try await expectEventually {
+                try await gateway.get("/ready").text == #"{"database":"ok","status":"ready","webhooks":"failing"}"#
+            }
+            try await gateway.manager.close()
+            // What is read, and not only what was written last.
+            let answer = try await gateway.get("/ready")
+            #expect(answer.status == .serviceUnavailable)
+            #expect(answer.text.contains(#""database":"failing""#))
+            // The process itself lives.
+            #expect(try await gateway.get("/health").status == .ok)
+        }
+    }
+
+    @Test func `an id that a proxy has decoded is told how to send it, and one that could be mistaken is refused`()
+        async throws
+    {
+        try await withGateway { gateway in
+            try await gateway.manager.createSession("a")
+            for method in [HTTPRequest.Method.get, .patch, .delete, .post] {
+                let answer = try await gateway.client.execute(uri: "/sessions/a/b", method: method)
+                #expect(answer.status == .notFound)
+                #expect(try answer.problem.detail.contains("%2F"))
+            }
+            for part in Routes.parts {
+                let refused = try await gateway.send(.post, "/sessions", #"{"id":"a/\#(part)"}"#)
+                #expect(try refused.problem.code == "id_not_addressable", "\(part)")
+                #expect(try await gateway.send(.post, "/sessions", #"{"id":"\#(part)"}"#).status == .created, "\(part)")
+            }
+        }
+    }
+
+    @Test func `a body that trickles is dropped, and so is what an error leaves unread`() async throws {
+        var configuration = Configuration()
+        configuration.bodyTime = .milliseconds(500)
+        try await withGateway(configuration, runsServices: true) { gateway in
+            try await gateway.manager.createSession("support")
+            for path in ["/sessions/support/events", "/nowhere"] {
+                let start = ContinuousClock.now
+                let head =
+                    "POST \(path) HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"
+                #expect(try await Trickle.isDropped(head, port: gateway.client.port!, within: .seconds(20)), "\(path)")
+                #expect(start.duration(to: .now) < .seconds(20))
+            }
+            // One that comes in time is not.
+            let event = try await gateway.post("connection.update", #"{"qr":"2@one"}"#)
+            #expect(event.status == .ok)
+        }
+    }
+
     // MARK: Page and metrics
 
     @Test func `the page is in one piece, and only its own script and style run`() async throws {

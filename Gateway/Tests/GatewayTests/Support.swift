@@ -5,6 +5,7 @@ import Hummingbird
 import HummingbirdTesting
 import Logging
 import NIOCore
+import Synchronization
 import Testing
 import WhatsAppSessions
 
@@ -42,11 +43,15 @@ struct RunningGateway: Sendable {
 
 func withGateway<Value: Sendable>(
     _ configuration: Configuration = Configuration(),
+    logger: Logger = .quiet,
+    runsServices: Bool = false,
     _ test: @Sendable (RunningGateway) async throws -> Value
 ) async throws -> Value {
     var configuration = configuration
     configuration.port = 0
-    let server = try GatewayServer(configuration, logger: .quiet)
+    let server = try GatewayServer(configuration, logger: logger)
+    let services = runsServices ? server.services.map { service in Task { try await service.run() } } : []
+    defer { for service in services { service.cancel() } }
     return try await server.application.test(.ahc()) { client in
         try await test(
             RunningGateway(
@@ -56,6 +61,44 @@ func withGateway<Value: Sendable>(
                 start: server.manager.snapshot().cursor
             )
         )
+    }
+}
+
+extension Configuration {
+    init(token: Token, readToken: Token? = nil) {
+        self.init()
+        readSecrets = { Secrets.Values(token: token, readToken: readToken) }
+    }
+}
+
+/// What was logged.
+final class RecordedLog: Sendable {
+    private let recorded = Mutex<[(level: Logger.Level, text: String)]>([])
+
+    /// Each message with its metadata, in order of their names.
+    var lines: [(level: Logger.Level, text: String)] { recorded.withLock { $0 } }
+
+    func logger(_ level: Logger.Level) -> Logger {
+        var logger = Logger(label: "test") { _ in Handler(log: self) }
+        logger.logLevel = level
+        return logger
+    }
+
+    private struct Handler: LogHandler {
+        let log: RecordedLog
+        var metadata: Logger.Metadata = [:]
+        var logLevel = Logger.Level.info
+
+        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+            get { metadata[key] }
+            set { metadata[key] = newValue }
+        }
+
+        func log(event: LogEvent) {
+            let all = metadata.merging(event.metadata ?? [:]) { $1 }.sorted { $0.key < $1.key }
+            let text = "\(event.message) \(all.map { "\($0.key)=\($0.value)" }.joined(separator: " "))"
+            log.recorded.withLock { $0.append((event.level, text)) }
+        }
     }
 }
 
@@ -148,4 +191,50 @@ func expectEventually(
         try await Task.sleep(for: .milliseconds(10))
     }
     Issue.record("not in half a minute", sourceLocation: sourceLocation)
+}
+
+/// A client that sends a byte now and then.
+enum Trickle {
+    /// Whether the server closes the connection.
+    static func isDropped(_ head: String, port: Int, within limit: Duration) async throws -> Bool {
+        let descriptor = socket(AF_INET6, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(descriptor) }
+        var address = sockaddr_in6()
+        address.sin6_family = sa_family_t(AF_INET6)
+        address.sin6_port = in_port_t(port).bigEndian
+        address.sin6_addr = in6addr_loopback
+        var connected = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in6>.size))
+            }
+        }
+        var other: Int32 = -1
+        defer { if other >= 0 { close(other) } }
+        var used = descriptor
+        if connected != 0 {
+            other = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+            var address = sockaddr_in()
+            address.sin_family = sa_family_t(AF_INET)
+            address.sin_port = in_port_t(port).bigEndian
+            address.sin_addr.s_addr = in_addr_t(INADDR_LOOPBACK).bigEndian
+            connected = withUnsafePointer(to: &address) {
+                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    connect(other, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+                }
+            }
+            used = other
+        }
+        guard connected == 0 else { throw CocoaError(.fileReadUnknown) }
+        _ = head.withCString { send(used, $0, strlen($0), Int32(MSG_NOSIGNAL)) }
+        let start = ContinuousClock.now
+        var byte: UInt8 = 0
+        while start.duration(to: .now) < limit {
+            try await Task.sleep(for: .milliseconds(100))
+            let received = recv(used, &byte, 1, Int32(MSG_DONTWAIT))
+            if received == 0 || (received < 0 && errno != EAGAIN) { return true }
+            // What it answers is read, and the body goes on.
+            if send(used, " ", 1, Int32(MSG_NOSIGNAL)) < 0 { return true }
+        }
+        return false
+    }
 }

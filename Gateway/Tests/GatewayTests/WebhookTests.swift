@@ -60,12 +60,21 @@ import WhatsAppSessions
     private func withSender(
         _ manager: SessionManager,
         _ url: String,
-        cursorFile: String? = nil,
+        database: String? = nil,
         secret: String? = nil,
+        patience: Duration = .seconds(3600),
+        logger: Logger = .quiet,
         _ body: (WebhookSender) async throws -> Void
     ) async throws {
-        let target = Configuration.Webhook(url: url, secret: secret, firstPause: .milliseconds(1))
-        let sender = WebhookSender(manager: manager, target: target, cursorFile: cursorFile, logger: .quiet)
+        var target = try #require(Configuration.Webhook(url))
+        (target.firstPause, target.patience) = (.milliseconds(1), patience)
+        let sender = WebhookSender(
+            manager: manager,
+            target: target,
+            secret: { secret },
+            files: WebhookFiles(beside: database, url: target.url, isFirst: true),
+            logger: logger
+        )
         let run = Task { try await sender.run() }
         do {
             try await body(sender)
@@ -77,7 +86,7 @@ import WhatsAppSessions
         try await run.value
     }
 
-    @Test func `each status, new code and deletion comes once, in order, in WAHA's envelope`() async throws {
+    @Test func `each status, new code, new name and deletion comes once, in order, in WAHA's envelope`() async throws {
         let manager = try SessionManager()
         let receiver = Receiver()
         try await receiver.run { url in
@@ -89,6 +98,8 @@ import WhatsAppSessions
                     "support",
                     SessionUpdates(phoneNumber: .set("447700900123"), name: .set("Ana"))
                 )
+                // A message has the account as it is when it is sent.
+                try await expectEventually { try receiver.received.count == 4 }
                 try await manager.updateSession("support", SessionUpdates(qrCode: .set("2@secret2")))
                 try await manager.updateSession("support", SessionUpdates(status: .connected))
                 let reason = DisconnectReason(code: 401, text: "logged out")
@@ -97,21 +108,27 @@ import WhatsAppSessions
                     SessionUpdates(status: .disconnected, disconnectReason: .set(reason))
                 )
                 try await manager.deleteSession("support")
-                try await expectEventually { try receiver.received.count == 7 }
-                try await expectEventually { sender.state.delivered == 7 && sender.state.lag == 0 }
+                try await expectEventually { try receiver.received.count == 8 }
+                try await expectEventually { sender.state.delivered == 8 && sender.state.lag == 0 }
             }
             let received = try receiver.received
             #expect(
-                received.map(\.event) == ["sessions.reset"] + Array(repeating: "session.status", count: 5) + [
+                received.map(\.event) == ["sessions.reset"] + Array(repeating: "session.status", count: 6) + [
                     "session.deleted"
                 ]
             )
             let statuses = received.map(\.payload.status)
-            #expect(statuses == [nil, "initializing", "qr_waiting", "qr_waiting", "connected", "disconnected", nil])
-            #expect(received[5].payload.previousStatus == "connected")
-            #expect(received[5].payload.disconnectReason == DisconnectReason(code: 401, text: "logged out"))
+            #expect(
+                statuses == [
+                    nil, "initializing", "qr_waiting", "qr_waiting", "qr_waiting", "connected", "disconnected", nil,
+                ]
+            )
+            // A new name comes as soon as it is known.
+            #expect(received[3].me?.pushName == "Ana" && received[3].me?.id == "447700900123@c.us")
+            #expect(received[6].payload.previousStatus == "connected")
+            #expect(received[6].payload.disconnectReason == DisconnectReason(code: 401, text: "logged out"))
             #expect(received.dropFirst().allSatisfy { $0.session == "support" })
-            #expect(Set(received.map(\.id)).count == 7)
+            #expect(Set(received.map(\.id)).count == 8)
             #expect(received.allSatisfy { $0.id.hasPrefix("evt_") })
             #expect(!receiver.bodies.withLock { $0 }.contains { $0.body.contains("2@secret") })
         }
@@ -179,34 +196,138 @@ import WhatsAppSessions
 
     @Test func `a restart goes on where the last one stopped, and says when it can't`() async throws {
         let folder = TemporaryFolder()
-        let cursorFile = "\(folder.path)/cursor"
         let manager = try SessionManager()
         let receiver = Receiver()
         try await receiver.run { url in
-            try await self.withSender(manager, url, cursorFile: cursorFile) { _ in
+            let files = WebhookFiles(beside: folder.file, url: url, isFirst: true)
+            try await self.withSender(manager, url, database: folder.file) { _ in
                 try await expectEventually { try receiver.received.count == 1 }
                 try await manager.createSession("one")
                 try await expectEventually { try receiver.received.count == 2 }
-                try await expectEventually {
-                    CursorFile(path: cursorFile).read() == (try await manager.snapshot().cursor)
-                }
+                try await expectEventually { files.cursor() == (try await manager.snapshot().cursor) }
             }
             let before = try receiver.received.count
             try await manager.createSession("two")
-            try await self.withSender(manager, url, cursorFile: cursorFile) { _ in
+            try await self.withSender(manager, url, database: folder.file) { _ in
                 try await expectEventually { try receiver.received.count == before + 1 }
             }
             #expect(try receiver.received.last?.session == "two")
+            let name = try #require(
+                try FileManager.default.contentsOfDirectory(atPath: folder.path).first { $0.contains("webhook-cursor") }
+            )
+            let path = "\(folder.path)/\(name)"
+            var status = stat()
+            #expect(stat(path, &status) == 0 && status.st_mode & 0o777 == 0o600)
             // The cursor of another database, or of none.
             for text in ["1-1", "nonsense"] {
-                try Data(text.utf8).write(to: URL(filePath: cursorFile))
+                try Data(text.utf8).write(to: URL(filePath: path))
                 let count = try receiver.received.count
-                try await self.withSender(manager, url, cursorFile: cursorFile) { _ in
+                try await self.withSender(manager, url, database: folder.file) { _ in
                     try await expectEventually { try receiver.received.count == count + 1 }
                 }
                 #expect(try receiver.received.last?.event == "sessions.reset")
             }
         }
+    }
+
+    @Test func `the first receiver goes on where 0.1 stopped, and each has a place of its own`() throws {
+        let folder = TemporaryFolder()
+        try Data("7-3".utf8).write(to: URL(filePath: folder.file + ".webhook-cursor"))
+        let first = WebhookFiles(beside: folder.file, url: "http://one/", isFirst: true)
+        let second = WebhookFiles(beside: folder.file, url: "http://two/", isFirst: false)
+        #expect(first.cursor()?.description == "7-3")
+        #expect(second.cursor() == nil)
+        try first.keep(#require(ChangeCursor("7-4")))
+        try second.keep(#require(ChangeCursor("7-5")))
+        #expect(first.cursor()?.description == "7-4")
+        #expect(second.cursor()?.description == "7-5")
+    }
+
+    @Test func `a message that is refused for long is set aside, and the next goes on`() async throws {
+        let folder = TemporaryFolder()
+        let manager = try SessionManager()
+        let log = RecordedLog()
+        // The second message is refused, and no other.
+        let receiver = Receiver { attempt in
+            attempt == 1 ? .ok : log.lines.contains { $0.level == .error } ? .ok : .notFound
+        }
+        try await receiver.run { url in
+            try await self.withSender(
+                manager,
+                url,
+                database: folder.file,
+                patience: .milliseconds(200),
+                logger: log.logger(.notice)
+            ) { sender in
+                try await expectEventually { try receiver.received.count == 1 }
+                try await manager.createSession("refused")
+                try await manager.createSession("next")
+                try await expectEventually { try receiver.received.count == 2 }
+                #expect(try receiver.received.last?.session == "next")
+                #expect(sender.state.setAside == 1)
+            }
+            let path = try #require(WebhookFiles(beside: folder.file, url: url, isFirst: true).refusedPath)
+            let lines = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n")
+            #expect(lines.count == 1)
+            #expect(lines[0].contains(#""session":"refused""#) && lines[0].contains(#""status":404"#))
+            _ = try JSONSerialization.jsonObject(with: Data(lines[0].utf8))
+            let said = log.lines.map(\.text)
+            #expect(
+                said.contains {
+                    $0.contains("a webhook is not taken") && $0.contains("it answered 404") && $0.contains("refused")
+                }
+            )
+            #expect(said.contains { $0.contains("set aside") && $0.contains(path) })
+        }
+    }
+
+    @Test(arguments: [HTTPResponse.Status.internalServerError, .tooManyRequests, .requestTimeout, .found])
+    func `what may be taken later is never set aside`(status: HTTPResponse.Status) async throws {
+        let manager = try SessionManager()
+        let receiver = Receiver { attempt in attempt == 1 || attempt > 6 ? .ok : status }
+        try await receiver.run { url in
+            try await self.withSender(manager, url, patience: .milliseconds(1)) { sender in
+                try await expectEventually { try receiver.received.count == 1 }
+                try await manager.createSession("support")
+                try await expectEventually { try receiver.received.count == 2 }
+                #expect(sender.state.setAside == 0)
+                #expect(sender.state.failed == 5)
+            }
+        }
+    }
+
+    @Test func `the name and the password of a URL are sent, and never said`() async throws {
+        let manager = try SessionManager()
+        let log = RecordedLog()
+        let receiver = Receiver { $0 < 3 ? .internalServerError : .ok }
+        try await receiver.run { url in
+            let url = url.replacing("http://", with: "http://user:S3CRET@")
+            try await self.withSender(manager, url, logger: log.logger(.trace)) { sender in
+                try await expectEventually { try receiver.received.count == 1 }
+                #expect(!sender.target.receiver.contains("S3CRET"))
+            }
+        }
+        let headers = receiver.bodies.withLock { $0[0].headers }
+        // printf 'user:S3CRET' | base64
+        #expect(headers[.authorization] == "Basic dXNlcjpTM0NSRVQ=")
+        #expect(headers[.userAgent] == "whatsapp-gateway/\(Version.current)")
+        #expect(!log.lines.isEmpty && !log.lines.contains { $0.text.contains("S3CRET") })
+    }
+
+    @Test func `a connection that is refused fails at once, and why is said`() async throws {
+        let manager = try SessionManager()
+        let log = RecordedLog()
+        // A port that was free a moment ago.
+        let port = Mutex(0)
+        try await Receiver().run { url in port.withLock { $0 = URLComponents(string: url)!.port! } }
+        let url = "http://127.0.0.1:\(port.withLock { $0 })/hook"
+        try await withSender(manager, url, logger: log.logger(.notice)) { sender in
+            // In ten seconds it would be one attempt, if each tried to connect for ten.
+            try await expectEventually { sender.state.failed >= 3 }
+            #expect(!sender.state.isAnswering)
+        }
+        #expect(log.lines.count { $0.text.contains("is not taken") } == 1)
+        #expect(log.lines.contains { $0.text.contains("Connection refused") })
     }
 
     @Test func `an answer that doesn't end holds up nothing`() async throws {

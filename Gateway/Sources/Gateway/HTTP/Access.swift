@@ -1,31 +1,25 @@
-import Crypto
-import Foundation
 import HTTPTypes
 import Hummingbird
 
-/// The secret that a client sends as `Authorization: Bearer …`.
-struct Token: Sendable {
-    private let digest: SHA256Digest
-
-    init(_ text: String) { digest = Self.digest(text) }
-
-    /// Compares in constant time: two digests of the same length.
-    func matches(_ text: some StringProtocol) -> Bool { Self.digest(text) == digest }
-
-    private static func digest(_ text: some StringProtocol) -> SHA256Digest { SHA256.hash(data: Data(text.utf8)) }
-}
-
-/// Requires the token.
+/// Requires a token.
 struct TokenMiddleware: RouterMiddleware {
-    let token: Token
+    let secrets: Secrets
+    let wrongTokens = WrongTokens()
 
     func handle(
         _ request: Request,
         context: GatewayContext,
         next: (Request, GatewayContext) async throws -> Response
     ) async throws -> Response {
+        let values = secrets.values
         let parts = request.headers[.authorization]?.split(separator: " ", maxSplits: 1) ?? []
-        guard parts.count == 2, parts[0].lowercased() == "bearer", token.matches(parts[1]) else {
+        let sent = parts.count == 2 && parts[0].lowercased() == "bearer" ? parts[1] : nil
+        if let sent, values.token?.matches(sent) == true {
+            context.record.access = .full
+        } else if let sent, values.readToken?.matches(sent) == true {
+            context.record.access = .read
+        } else {
+            if sent != nil { wrongTokens.note(from: context.channel.remoteAddress?.ipAddress, context.logger) }
             throw Problem(
                 status: .unauthorized,
                 code: "unauthorized",
@@ -37,11 +31,42 @@ struct TokenMiddleware: RouterMiddleware {
     }
 }
 
+/// Lets pages of other origins that were named use the gateway: https://fetch.spec.whatwg.org/#http-cors-protocol
+struct OriginMiddleware: RouterMiddleware {
+    let origins: Set<String>
+
+    func handle(
+        _ request: Request,
+        context: GatewayContext,
+        next: (Request, GatewayContext) async throws -> Response
+    ) async throws -> Response {
+        guard let origin = request.headers[.origin], origins.contains(origin) else {
+            return try await next(request, context)
+        }
+        // A browser asks first, and sends no token with that.
+        let isQuestion = request.method == .options && request.headers.contains(.accessControlRequestMethod)
+        var response = isQuestion ? Response(status: .noContent) : try await next(request, context)
+        response.headers[.accessControlAllowOrigin] = origin
+        response.headers[.vary] = "Origin"
+        if isQuestion {
+            response.headers[.accessControlAllowMethods] = "GET, HEAD, POST, PATCH, DELETE"
+            response.headers[.accessControlAllowHeaders] = "Authorization, Content-Type, Last-Event-ID, X-Request-ID"
+            response.headers[.accessControlMaxAge] = "600"
+        } else {
+            response.headers[.accessControlExposeHeaders] = "Location, Retry-After, X-Request-ID"
+        }
+        return response
+    }
+}
+
 /// Without a token, keeps out web pages from elsewhere that a browser on this machine has open.
 ///
 /// A page that gives its own name the address 127.0.0.1 is known by the Host header, another site's request by its
 /// Origin, and another site's image or frame by Sec-Fetch-Site, which every browser sends.
 struct LoopbackMiddleware: RouterMiddleware {
+    /// Those that may be elsewhere.
+    let origins: Set<String>
+
     func handle(
         _ request: Request,
         context: GatewayContext,
@@ -59,7 +84,8 @@ struct LoopbackMiddleware: RouterMiddleware {
         let site = request.headers[.secFetchSite]
         // A link to the page may be anywhere.
         let isForeignSite = request.uri.path != "/" && site != nil && site != "same-origin" && site != "none"
-        guard origin == nil || origin == "http://\(authority)", !isForeignSite else {
+        let isNamed = origin.map(origins.contains) == true
+        guard isNamed || (origin == nil || origin == "http://\(authority)") && !isForeignSite else {
             throw Problem(
                 status: .forbidden,
                 code: "foreign_origin",

@@ -132,13 +132,20 @@ final class ChangeStream: Sendable {
         let start = Self.clock
         let lease = try await leases.open(worker)
         await events.send(ByteBuffer(lease: lease, since: start, lasting: leases.duration))
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await self.sendChanges(after: cursor, to: events) }
-            group.addTask { try await self.keepAlive(lease, of: worker, events) }
-            try await group.next()
-            group.cancelAll()
-            try await group.waitForAll()
+        await leases.noteStream(of: lease, isOpen: true)
+        do {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await self.sendChanges(after: cursor, to: events) }
+                group.addTask { try await self.keepAlive(lease, of: worker, events) }
+                try await group.next()
+                group.cancelAll()
+                try await group.waitForAll()
+            }
+        } catch {
+            await leases.noteStream(of: lease, isOpen: false)
+            throw error
         }
+        await leases.noteStream(of: lease, isOpen: false)
     }
 
     /// Renews a lease until the task is cancelled, and tells the worker each time: it counts the lease from there. One that was lost,

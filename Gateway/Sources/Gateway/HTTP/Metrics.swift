@@ -4,7 +4,8 @@ import WhatsAppSessions
 struct Metrics: Sendable {
     let manager: SessionManager
     let changes: ChangeStream
-    let webhooks: WebhookSender?
+    let leases: WorkerLeases
+    let webhooks: [WebhookSender]
 
     func text() async throws -> String {
         let counts = try await manager.countSessions()
@@ -14,13 +15,39 @@ struct Metrics: Sendable {
         }
         text += Self.head("whatsapp_followers", "gauge", "Open streams of changes.")
         text += "whatsapp_followers \(changes.followers)\n"
-        guard let state = webhooks?.state else { return text }
+        let workers = Dictionary(grouping: try await leases.workers(), by: \.worker).sorted { $0.key < $1.key }
+        text += Self.head("whatsapp_workers", "gauge", "Workers whose lease lives, by name.")
+        for (name, workers) in workers { text += "whatsapp_workers{\(Self.label("worker", name))} \(workers.count)\n" }
+        text += Self.head("whatsapp_worker_sessions", "gauge", "Sessions that a worker serves.")
+        for (name, workers) in workers {
+            let sessions = workers.map(\.sessions).reduce(0, +)
+            text += "whatsapp_worker_sessions{\(Self.label("worker", name))} \(sessions)\n"
+        }
+        guard !webhooks.isEmpty else { return text }
+        // Two receivers may have one address.
+        let states = webhooks.enumerated().map { place, webhook in
+            (Self.label("receiver", webhook.target.receiver) + #",number="\#(place + 1)""#, webhook.state)
+        }
         text += Self.head("whatsapp_webhook_lag_seconds", "gauge", "Age of the oldest change that isn't delivered yet.")
-        text += "whatsapp_webhook_lag_seconds \(state.lag)\n"
-        text += Self.head("whatsapp_webhooks_total", "counter", "Webhooks by result of the attempt.")
-        text += "whatsapp_webhooks_total{result=\"delivered\"} \(state.delivered)\n"
-        text += "whatsapp_webhooks_total{result=\"failed\"} \(state.failed)\n"
+        for (receiver, state) in states { text += "whatsapp_webhook_lag_seconds{\(receiver)} \(state.lag)\n" }
+        text += Self.head(
+            "whatsapp_webhooks_total",
+            "counter",
+            "Webhooks by result: of an attempt, or set aside in the end."
+        )
+        for (receiver, state) in states {
+            for (result, count) in [
+                ("delivered", state.delivered), ("failed", state.failed), ("set_aside", state.setAside),
+            ] {
+                text += "whatsapp_webhooks_total{\(receiver),result=\"\(result)\"} \(count)\n"
+            }
+        }
         return text
+    }
+
+    private static func label(_ name: String, _ value: String) -> String {
+        let escaped = value.replacing("\\", with: #"\\"#).replacing("\"", with: #"\""#).replacing("\n", with: #"\n"#)
+        return "\(name)=\"\(escaped)\""
     }
 
     private static func head(_ name: String, _ type: String, _ help: String) -> String {

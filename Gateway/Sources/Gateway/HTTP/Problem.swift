@@ -16,14 +16,24 @@ struct Problem: Error {
     /// Who serves the session that was asked for.
     var holder: String?
 
-    /// Whether the client may still be sending a body.
-    var leavesBodyUnread: Bool {
-        status == .contentTooLarge || ["unexpected_body", "malformed_request"].contains(code)
-    }
-
     static func badRequest(_ code: String, _ detail: String) -> Problem {
         Problem(status: .badRequest, code: code, detail: detail)
     }
+
+    static let readOnly = Problem(
+        status: .forbidden,
+        code: "read_only",
+        detail: "This token only reads, and sees no QR codes: send the other one."
+    )
+
+    static let splitID = Problem(
+        status: .notFound,
+        code: "no_such_route",
+        detail: """
+            There is no such path. If the id has a slash, send it as %2F, and have the proxy pass the path on as it came: in nginx by a \
+            proxy_pass without a path.
+            """
+    )
 
     static let sessionNotFound = Problem(
         status: .notFound,
@@ -177,11 +187,17 @@ struct ProblemMiddleware: RouterMiddleware {
             if problem.status.kind == .serverError {
                 // An error of the library holds no value that was bound; of any other only the type is safe to log.
                 let reason = error is DatabaseError ? "\(error)" : "\(type(of: error))"
-                context.logger.error("\(request.method) failed", metadata: ["error": .string(reason)])
+                context.logger.error(
+                    "a request failed",
+                    metadata: [
+                        "method": "\(request.method)", "route": "\(context.endpointPath ?? "none")",
+                        "error": "\(reason)",
+                    ]
+                )
             }
             response = try problem.response(from: request, context: context)
-            // A chunked body may never end, so don't wait for the rest.
-            if problem.leavesBodyUnread || request.headers.contains(.transferEncoding) {
+            // What is left of the body may never come.
+            if request.hasBody, !context.record.isBodyRead {
                 response.headers[.connection] = "close"
                 context.closeSoon()
             }

@@ -7,12 +7,15 @@ extension Request {
     /// The most that a body may have, in bytes. A worker's event takes less than 2,000.
     static let maximumBodySize = 65_536
 
+    /// Whether a body comes with it.
+    var hasBody: Bool { contentLength > 0 || headers.contains(.transferEncoding) }
+
     /// What the request says about its body; 0 when it says nothing.
     var contentLength: Int { headers[.contentLength].flatMap { Int($0) } ?? 0 }
 
     /// Refuses a body where none belongs: nobody would read it, and behind a stream it could not even be thrown away.
     func requireNoBody() throws {
-        guard contentLength == 0, !headers.contains(.transferEncoding) else {
+        guard !hasBody else {
             throw Problem.badRequest("unexpected_body", "A \(method) request has no body here: leave it out.")
         }
     }
@@ -24,6 +27,7 @@ extension Request {
     ///   value, when the body is not valid.
     func json<Value: Decodable>(
         as type: Value.Type,
+        _ context: GatewayContext,
         contentTypes: [String] = ["application/json"]
     ) async throws -> Value {
         let contentType = headers[.contentType]?.prefix { $0 != ";" }.trimmingCharacters(in: .whitespaces).lowercased()
@@ -35,6 +39,7 @@ extension Request {
             )
         }
         let body = Data(buffer: try await body.collect(upTo: Self.maximumBodySize))
+        context.record.isBodyRead = true
         // Foundation would take it for UTF-16.
         guard !body.contains(0), String(validating: body, as: UTF8.self) != nil else {
             throw Problem.badRequest("invalid_body", "The JSON of the body is not UTF-8.")

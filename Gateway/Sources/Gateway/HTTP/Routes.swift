@@ -10,22 +10,32 @@ struct Routes: Sendable {
     let events: WorkerEvents
     let operators: Operators
     let changes: ChangeStream
+    let leases: WorkerLeases
     let metrics: Metrics
-    let token: Token?
+    let readiness: Readiness
+    let bodies: OpenBodies
+    let secrets: Secrets
+    let origins: Set<String>
 
     private typealias Handler = @Sendable (Request, GatewayContext) async throws -> Response
 
     func router() -> Router<GatewayContext> {
         let router = Router(context: GatewayContext.self, options: .autoGenerateHeadEndpoints)
+        let hasToken = secrets.values.token != nil
+        router.add(middleware: RequestLogMiddleware())
+        if !origins.isEmpty { router.add(middleware: OriginMiddleware(origins: origins)) }
         router.add(middleware: ProblemMiddleware())
         router.add(middleware: BodySizeMiddleware())
-        if token == nil { router.add(middleware: LoopbackMiddleware()) }
-        // A middleware holds for the routes that are added after it, so these two need no token.
+        router.add(middleware: OpenBodiesMiddleware(bodies: bodies))
+        if !hasToken { router.add(middleware: LoopbackMiddleware(origins: origins)) }
+        // A middleware holds for the routes that are added after it, so these three need no token.
         add("/health", to: router, [.get: { _, _ in try .json(["status": "ok"]) }])
+        add("/ready", to: router, [.get: { _, _ in await readiness.response() }])
         add("/", to: router, [.get: { _, _ in Page.response }])
-        if let token { router.add(middleware: TokenMiddleware(token: token)) }
-        add("/sessions", to: router, [.get: list, .post: create])
-        add("/sessions/{id}", to: router, [.get: get, .patch: update, .delete: delete])
+        if hasToken { router.add(middleware: TokenMiddleware(secrets: secrets)) }
+        add("/sessions", to: router, isReadable: true, [.get: list, .post: create])
+        add("/sessions/{id}", to: router, isReadable: true, [.get: get, .patch: update, .delete: delete])
+        add("/sessions/{id}/changes", to: router, isReadable: true, [.get: history])
         add("/sessions/{id}/qr", to: router, [.get: qrCode])
         add("/sessions/{id}/qr.svg", to: router, [.get: qrCodePicture])
         add("/sessions/{id}/events", to: router, [.post: receive])
@@ -33,19 +43,32 @@ struct Routes: Sendable {
         for command in Command.allCases {
             add("/sessions/{id}/\(command.rawValue)", to: router, [.post: { try await order(command, $0, $1) }])
         }
-        add("/changes", to: router, [.get: follow])
-        add("/metrics", to: router, [.get: showMetrics])
+        for method in Self.methods {
+            router.on("/sessions/{id}/**", method: HTTPRequest.Method(method)!) { _, _ -> Response in
+                throw Problem.splitID
+            }
+        }
+        add("/changes", to: router, isReadable: true, [.get: follow])
+        add("/workers", to: router, isReadable: true, [.get: listWorkers])
+        add("/metrics", to: router, isReadable: true, [.get: showMetrics])
         return router
     }
 
+    /// What follows a session's id in a path.
+    static let parts = ["changes", "qr", "qr.svg", "events", "claim"] + Command.allCases.map(\.rawValue)
+
     /// Adds the handlers of a path, and for every other method the answer that says which there are.
+    ///
+    /// - Parameter isReadable: Whether a token that only reads is enough for a GET.
     private func add(
         _ path: RouterPath,
         to router: Router<GatewayContext>,
+        isReadable: Bool = false,
         _ handlers: [HTTPRequest.Method: Handler]
     ) {
         for (method, handler) in handlers {
             router.on(path, method: method) { request, context -> Response in
+                if context.record.access == .read, !isReadable || method != .get { throw Problem.readOnly }
                 if [.get, .delete].contains(method) { try request.requireNoBody() }
                 return try await handler(request, context)
             }
@@ -75,7 +98,9 @@ struct Routes: Sendable {
     // MARK: Sessions
 
     private struct List: Encodable {
-        let sessions: [SessionJSON], cursor: ChangeCursor, damaged: [SessionDamage]
+        let sessions: [SessionJSON], cursor: ChangeCursor?, damaged: [SessionDamage]
+        /// What `after` takes for the next page; absent in the last.
+        var next: String?
     }
 
     @Sendable private func list(_ request: Request, _ context: GatewayContext) async throws -> Response {
@@ -85,6 +110,23 @@ struct Routes: Sendable {
                 throw Problem.badRequest("unknown_status", "The status to list is one of \(names).")
             }
             return status
+        }
+        let place = try request.uri.queryParameters["after"].map { text in
+            guard let place = Int64(String(text)), place >= 0 else {
+                throw Problem.badRequest("bad_place", "The value of after is the next of the page before.")
+            }
+            return place
+        }
+        if let limit = try request.limit(upTo: 10_000) ?? place.map({ _ in 1000 }) {
+            let page = try await manager.getSessions(status: status, after: place ?? 0, limit: limit)
+            return try .json(
+                List(
+                    sessions: page.sessions.map { SessionJSON($0) },
+                    cursor: nil,
+                    damaged: page.damages,
+                    next: page.next.map { "\($0)" }
+                )
+            )
         }
         let snapshot = try await manager.snapshot()
         let sessions = snapshot.sessions.filter { status == nil || $0.status == status }
@@ -96,13 +138,13 @@ struct Routes: Sendable {
     private struct Creation: Decodable { var id: String? }
 
     @Sendable private func create(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        let id = try await request.json(as: Creation.self).id
+        let id = try await request.json(as: Creation.self, context).id
         guard id == nil || id == "" || id!.isAddressable else {
             throw Problem(
                 status: .unprocessableContent,
                 code: "id_not_addressable",
                 detail:
-                    "A URL cannot name this id: choose one of at most 1000 characters, without / around nothing, . or .. alone."
+                    "A URL cannot name this id: choose one of at most 1000 characters, without / around nothing, . or .., or before a word such as events."
             )
         }
         let session = try await manager.createSession(id)
@@ -114,13 +156,27 @@ struct Routes: Sendable {
     }
 
     @Sendable private func get(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        try .session(await session(context))
+        try .json(SessionJSON(await session(context), withQRCode: context.record.access == .full))
+    }
+
+    private struct History: Encodable { let changes: [SessionChange] }
+
+    /// The last changes of a session, the newest first, also of one that was deleted.
+    @Sendable private func history(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        let limit = try request.limit(upTo: 1000) ?? 100
+        return try .json(History(changes: await manager.getChanges(of: context.sessionID(), limit: limit)))
+    }
+
+    private struct WorkerList: Encodable { let workers: [WorkerJSON] }
+
+    @Sendable private func listWorkers(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        try .json(WorkerList(workers: await leases.workers()))
     }
 
     @Sendable private func update(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let id = try context.sessionID()
         let types = ["application/merge-patch+json", "application/json"]
-        let updates = try await request.json(as: SessionUpdates.self, contentTypes: types)
+        let updates = try await request.json(as: SessionUpdates.self, context, contentTypes: types)
         return try .session(await manager.updateSession(id, updates.checked()))
     }
 
@@ -179,7 +235,8 @@ struct Routes: Sendable {
 
     @Sendable private func receive(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let id = try context.sessionID()
-        let event = try await request.json(as: WorkerEvent.self)
+        let event = try await request.json(as: WorkerEvent.self, context)
+        context.record.worker = event.worker?.name
         do {
             guard let session = try await events.receive(event, for: id) else { return Response(status: .noContent) }
             return try .session(session)
@@ -190,7 +247,8 @@ struct Routes: Sendable {
 
     @Sendable private func claim(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let id = try context.sessionID()
-        let worker = try await request.json(as: Worker.self)
+        let worker = try await request.json(as: Worker.self, context)
+        context.record.worker = worker.name
         return try .session(await events.claim(id, by: worker))
     }
 
@@ -206,6 +264,7 @@ struct Routes: Sendable {
     @Sendable private func follow(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let query = request.uri.queryParameters
         let worker = try request.worker()
+        if worker != nil, context.record.access == .read { throw Problem.readOnly }
         let after = try query["after"].map { text in
             guard let cursor = ChangeCursor(String(text)) else {
                 throw Problem.badRequest(
@@ -252,6 +311,16 @@ extension SessionUpdates {
 }
 
 extension Request {
+    /// The query's `limit`; `nil` when it has none.
+    fileprivate func limit(upTo most: Int) throws -> Int? {
+        try uri.queryParameters["limit"].map { text in
+            guard let limit = Int(String(text)), (1...most).contains(limit) else {
+                throw Problem.badRequest("bad_limit", "A limit is a number from 1 to \(most).")
+            }
+            return limit
+        }
+    }
+
     /// The worker that the query names; `nil` when it names none.
     fileprivate func worker() throws -> Worker? {
         let (name, lease) = (uri.queryParameters["worker"], uri.queryParameters["lease"])
@@ -298,10 +367,11 @@ extension String {
     }
 
     /// Whether a URL can name this id whatever a proxy on the way does to its path: many decode it, drop empty parts, and take parts
-    /// of dots for steps.
+    /// of dots for steps. What is read as a part of the path that follows an id would be another request.
     fileprivate var isAddressable: Bool {
-        unicodeScalars.count <= 1000
-            && !split(separator: "/", omittingEmptySubsequences: false).contains { ["", ".", ".."].contains($0) }
+        let parts = split(separator: "/", omittingEmptySubsequences: false)
+        return unicodeScalars.count <= 1000 && !parts.contains { ["", ".", ".."].contains($0) }
+            && !parts.dropFirst().contains { Routes.parts.contains(String($0)) }
     }
 }
 

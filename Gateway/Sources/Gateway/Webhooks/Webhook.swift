@@ -27,12 +27,13 @@ struct Webhook: Encodable {
         var qrCodeReceivedAt, qrCodeExpiresAt: Date?
     }
 
-    /// The message for a change of a status or a restriction, a new QR code, and a deletion; `nil` for any other change.
+    /// The message for a change of a status, a name, a number or a restriction, a new QR code, and a deletion; `nil` for any other.
     ///
     /// - Parameter session: The session as it is now, for what the journal doesn't hold.
     init?(_ change: SessionChange, session: Session?) {
         let hasNewCode = change.fields.contains(.qrCode) && change.status == .qrWaiting
-        guard change.kind != .updated || !change.fields.isDisjoint(with: [.status, .restriction]) || hasNewCode else {
+        let posted: SessionChange.Fields = [.status, .phoneNumber, .name, .restriction]
+        guard change.kind != .updated || !change.fields.isDisjoint(with: posted) || hasNewCode else {
             return nil
         }
         id = "evt_\(change.cursor)"

@@ -2,17 +2,19 @@ import AsyncHTTPClient
 import Foundation
 import Logging
 import NIOCore
-import NIOHTTP1
 import ServiceLifecycle
 import Synchronization
 import WhatsAppSessions
 
-/// Posts changes to a receiver: in order, one at a time, and each again until it is taken.
+/// Posts changes to a receiver: in order, one at a time, and each again until it is taken or, refused for long, set aside.
 final class WebhookSender: Service {
     /// What was delivered so far.
     struct State {
         var delivered = 0
         var failed = 0
+        var setAside = 0
+        /// Whether the last attempt succeeded.
+        var isAnswering = true
         /// When the change that is being delivered was made.
         fileprivate var pendingSince: Date?
         /// Whether the place was kept when it was last tried.
@@ -24,17 +26,30 @@ final class WebhookSender: Service {
 
     private static let timeout = TimeAmount.seconds(10)
     private static let longestPause = Duration.seconds(64)
+    /// A failure that lasts is said again so often.
+    private static let reminder = Duration.seconds(3600)
 
+    let target: Configuration.Webhook
     private let manager: SessionManager
-    private let target: Configuration.Webhook
-    private let file: CursorFile
+    private let secret: @Sendable () -> String?
+    private let files: WebhookFiles
     private let logger: Logger
     private let mutableState = Mutex(State())
 
-    init(manager: SessionManager, target: Configuration.Webhook, cursorFile: String?, logger: Logger) {
+    /// - Parameter secret: What signs the messages now, if anything.
+    init(
+        manager: SessionManager,
+        target: Configuration.Webhook,
+        secret: @escaping @Sendable () -> String?,
+        files: WebhookFiles,
+        logger: Logger
+    ) {
         self.manager = manager
         self.target = target
-        file = CursorFile(path: cursorFile)
+        self.secret = secret
+        self.files = files
+        var logger = logger
+        logger[metadataKey: "receiver"] = "\(target.receiver)"
         self.logger = logger
     }
 
@@ -44,6 +59,8 @@ final class WebhookSender: Service {
         var configuration = HTTPClient.Configuration()
         // A redirection would take the body, and later the order, somewhere else.
         configuration.redirectConfiguration = .disallow
+        // A refused connection is an answer. What comes next is decided here.
+        configuration.connectionPool.retryConnectionEstablishment = false
         let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
         await cancelWhenGracefulShutdown { await self.deliver(with: client) }
         try await client.shutdown()
@@ -52,7 +69,7 @@ final class WebhookSender: Service {
     /// Delivers changes until the task is cancelled.
     private func deliver(with client: HTTPClient) async {
         var pause = Pause(first: target.firstPause, longest: Self.longestPause)
-        var cursor = file.read()
+        var cursor = files.cursor()
         while !Task.isCancelled {
             do {
                 let start: ChangeCursor
@@ -101,45 +118,92 @@ final class WebhookSender: Service {
         }
     }
 
-    /// Posts until the receiver answers with a success.
+    // MARK: One message
+
+    /// Posts until the receiver answers with a success, or has refused for so long that the message is set aside.
     private func post(_ webhook: Webhook, madeAt date: Date, with client: HTTPClient) async throws {
         mutableState.withLock { $0.pendingSince = date }
         let body = try JSONEncoder.gateway.encode(webhook)
-        var request = HTTPClientRequest(url: target.url)
-        request.method = .POST
-        request.headers.add(name: "Content-Type", value: "application/json")
-        if let secret = target.secret {
-            request.headers.add(name: "X-Webhook-Hmac", value: Webhook.signature(of: body, secret: secret))
-            request.headers.add(name: "X-Webhook-Hmac-Algorithm", value: "sha512")
-        }
-        request.body = .bytes(ByteBuffer(data: body))
         var pause = Pause(first: target.firstPause, longest: Self.longestPause)
-        var failures = 0
-        while !(await isTaken(request, by: client)) {
+        var firstRefusal: ContinuousClock.Instant?
+        var lastLine: ContinuousClock.Instant?
+        var hadClosed = false
+        while let failure = await attempt(body, with: client) {
             try Task.checkCancellation()
-            mutableState.withLock { $0.failed += 1 }
-            failures += 1
-            if failures == 5 { logger.warning("a webhook has failed 5 times, and is tried again until it is taken") }
+            // Many receivers close a connection after each answer, just when the next message is under way.
+            if failure.isClosedConnection, !hadClosed {
+                hadClosed = true
+                continue
+            }
+            mutableState.withLock { state in
+                state.failed += 1
+                state.isAnswering = false
+            }
+            if let status = failure.refusal {
+                let since = firstRefusal ?? .now
+                firstRefusal = since
+                if since.duration(to: .now) >= target.patience { return setAside(webhook, body, status) }
+            } else {
+                firstRefusal = nil
+            }
+            if lastLine.map({ $0.duration(to: .now) >= Self.reminder }) ?? true {
+                lastLine = .now
+                logger.warning(
+                    "a webhook is not taken, and is posted again until it is",
+                    metadata: [
+                        "cause": "\(failure)", "session": "\((webhook.session ?? "").debugDescription)",
+                        "lag": "\(Int(state.lag)) s",
+                    ]
+                )
+            }
             try await pause.next()
         }
-        if failures >= 5 { logger.notice("webhooks are taken again") }
+        if lastLine != nil { logger.notice("webhooks are taken again") }
         mutableState.withLock { state in
             state.delivered += 1
+            state.isAnswering = true
             state.pendingSince = nil
         }
     }
 
-    private func isTaken(_ request: HTTPClientRequest, by client: HTTPClient) async -> Bool {
+    /// So that one session's message does not silence all others.
+    private func setAside(_ webhook: Webhook, _ body: Data, _ status: UInt) {
+        var metadata: Logger.Metadata = [
+            "status": "\(status)", "session": "\((webhook.session ?? "").debugDescription)",
+        ]
+        do {
+            try files.setAside(body, status: status)
+            metadata["file"] = "\(files.refusedPath ?? "none: the sessions are in memory")"
+        } catch {
+            metadata["file"] = "not written: \(type(of: error))"
+        }
+        logger.error("a webhook that was refused for long was set aside", metadata: metadata)
+        mutableState.withLock { state in
+            state.setAside += 1
+            state.pendingSince = nil
+        }
+    }
+
+    /// Posts once; `nil` when the receiver took it.
+    private func attempt(_ body: Data, with client: HTTPClient) async -> WebhookFailure? {
+        var request = HTTPClientRequest(url: target.url)
+        request.method = .POST
+        request.headers.add(name: "Content-Type", value: "application/json")
+        request.headers.add(name: "User-Agent", value: "whatsapp-gateway/\(Version.current)")
+        if let authorization = target.authorization { request.headers.add(name: "Authorization", value: authorization) }
+        if let secret = secret() {
+            request.headers.add(name: "X-Webhook-Hmac", value: Webhook.signature(of: body, secret: secret))
+            request.headers.add(name: "X-Webhook-Hmac-Algorithm", value: "sha512")
+        }
+        request.body = .bytes(ByteBuffer(data: body))
         do {
             let response = try await client.execute(request, timeout: Self.timeout)
             await finish(response)
-            if (200..<300).contains(response.status.code) { return true }
-            logger.debug("a webhook was refused", metadata: ["status": "\(response.status.code)"])
+            let status = response.status.code
+            return (200..<300).contains(status) ? nil : .status(status)
         } catch {
-            // The error may hold the URL, and that a password.
-            logger.debug("a webhook was not delivered", metadata: ["error": "\(type(of: error))"])
+            return .error(error)
         }
-        return false
     }
 
     /// Reads a short answer, so that the connection can be used again, and leaves one that doesn't end.
@@ -155,7 +219,7 @@ final class WebhookSender: Service {
     /// Keeps the place. When that fails, some messages come again after a restart, and none is lost.
     private func keep(_ cursor: ChangeCursor) {
         do {
-            try file.write(cursor)
+            try files.keep(cursor)
             mutableState.withLock { $0.isKept = true }
         } catch {
             let wasKept = mutableState.withLock { state in

@@ -1,35 +1,57 @@
 import Logging
 import ServiceLifecycle
+import Synchronization
 import WhatsAppSessions
 
 /// Disconnects the sessions of workers that are gone, soon after their leases are over.
-struct LostSessionRecovery: Service {
-    let manager: SessionManager
-    let leaseDuration: Duration
-    let logger: Logger
+final class LostSessionRecovery: Service {
+    private let manager: SessionManager
+    private let leaseDuration: Duration
+    private let logger: Logger
+    private let problem = Mutex<String?>(nil)
 
+    init(manager: SessionManager, leaseDuration: Duration, logger: Logger) {
+        (self.manager, self.leaseDuration, self.logger) = (manager, leaseDuration, logger)
+    }
+
+    /// Whether the database took it when it was tried last.
+    var isWorking: Bool { problem.withLock { $0 == nil } }
+
+    /// - Throws: ``DatabaseGone`` when the file was moved or removed: only a restart helps.
     func run() async throws {
-        try? await cancelWhenGracefulShutdown {
-            var lastProblem: String?
-            while true {
-                try await Task.sleep(for: min(leaseDuration / 10, .seconds(2)))
-                do {
-                    try await manager.recoverLeasedSessions()
-                    lastProblem = nil
-                } catch is CancellationError {
-                    return
-                } catch {
-                    // As long as it stays the same, it is said once.
-                    let problem = "\(error)"
-                    if problem != lastProblem {
-                        logger.error(
-                            "the sessions of a worker that is gone could not be disconnected",
-                            metadata: ["error": "\(problem)"]
-                        )
-                    }
-                    lastProblem = problem
+        do {
+            try await cancelWhenGracefulShutdown { try await self.recover() }
+        } catch is CancellationError {}
+    }
+
+    private func recover() async throws {
+        while true {
+            try await Task.sleep(for: min(leaseDuration / 10, .seconds(2)))
+            do {
+                try await manager.recoverLeasedSessions()
+                problem.withLock { $0 = nil }
+            } catch let error as CancellationError {
+                throw error
+            } catch let error as DatabaseError where .misuse ~= error.resultCode {
+                throw DatabaseGone(reason: error.message)
+            } catch {
+                // As long as it stays the same, it is said once.
+                let text = "\(error)"
+                let isNews = problem.withLock { problem in
+                    defer { problem = text }
+                    return problem != text
                 }
+                guard isNews else { continue }
+                logger.error(
+                    "the sessions of a worker that is gone could not be disconnected",
+                    metadata: ["error": "\(text)"]
+                )
             }
         }
     }
+}
+
+/// The database cannot be used any more.
+struct DatabaseGone: Error {
+    let reason: String
 }

@@ -4,7 +4,9 @@ import WhatsAppSessions
 actor WorkerLeases {
     /// How long a lease lasts after its worker was heard of last.
     let duration: Duration
-    private let manager: SessionManager
+    let manager: SessionManager
+    /// How many streams are open here under each lease.
+    private(set) var streams: [SessionLease: Int] = [:]
     /// When each lease was renewed here.
     private var renewals: [SessionLease: ContinuousClock.Instant] = [:]
 
@@ -43,6 +45,11 @@ actor WorkerLeases {
     private func renew(_ lease: SessionLease) async throws {
         if let last = renewals[lease], last.duration(to: .now) < duration / 3 { return }
         try await renewNow(lease)
+    }
+
+    func noteStream(of lease: SessionLease, isOpen: Bool) {
+        let count = streams[lease, default: 0] + (isOpen ? 1 : -1)
+        streams[lease] = count == 0 ? nil : count
     }
 
     func renewNow(_ lease: SessionLease) async throws {

@@ -4,24 +4,53 @@ import Foundation
 struct Configuration: Sendable {
     /// Where changes are posted.
     struct Webhook: Sendable {
-        var url: String
-        /// Signs each message.
-        var secret: String?
+        /// Without credentials.
+        let url: String
+        /// The receiver in logs and metrics: its address without the path, which may be a secret.
+        let receiver: String
+        /// What the URL's name and password become: RFC 7617.
+        let authorization: String?
         /// How long to wait before a message is posted again; it doubles each time.
         var firstPause = Duration.milliseconds(500)
+        /// How long a message is posted that the receiver refuses.
+        var patience = Duration.seconds(3600)
+
+        /// `nil` for a text that is no URL to post to.
+        init?(_ text: String) {
+            guard var parts = URLComponents(string: text), let scheme = parts.scheme?.lowercased(),
+                ["http", "https"].contains(scheme), let host = parts.host,
+                host.contains(where: { $0.isLetter || $0.isNumber }),
+                // A port that is no number of 16 bits would end the process when it is used.
+                parts.rangeOfPort == nil || (1...65_535).contains(parts.port ?? 0)
+            else { return nil }
+            authorization =
+                if parts.user == nil && parts.password == nil {
+                    nil
+                } else {
+                    "Basic " + Data("\(parts.user ?? ""):\(parts.password ?? "")".utf8).base64EncodedString()
+                }
+            (parts.user, parts.password, parts.fragment) = (nil, nil, nil)
+            guard let url = parts.string else { return nil }
+            self.url = url
+            receiver = "\(scheme)://\(host)\(parts.port.map { ":\($0)" } ?? "")"
+        }
     }
 
     /// The database; `nil` for one in memory.
     var file: String?
     var hostname = "127.0.0.1"
     var port = 3000
-    /// What clients must send; `nil` for a gateway that only this machine reaches.
-    var token: Token?
-    var webhook: Webhook?
+    /// Reads the secrets, again when SIGHUP comes.
+    var readSecrets: @Sendable () throws -> Secrets.Values = { Secrets.Values() }
+    /// The origins of other pages that may use the gateway.
+    var origins: Set<String> = []
+    var webhooks: [Webhook] = []
     /// How long a worker may be gone before its sessions become disconnected.
     var lease = Duration.seconds(30)
     /// How many times real speed the demo plays at; `nil` for no demo.
     var demoSpeed: Double?
+    /// How long a client may take to send a body.
+    var bodyTime = Duration.seconds(30)
 
     /// Reads a secret from a file that others can neither write nor, outside a folder of secrets, read.
     ///

@@ -1,0 +1,28 @@
+import Hummingbird
+import WhatsAppSessions
+
+/// Whether the gateway can do its work, for those who send it traffic or restart it.
+struct Readiness: Sendable {
+    let manager: SessionManager
+    let recovery: LostSessionRecovery
+    let webhooks: [WebhookSender]
+
+    private struct Answer: Encodable {
+        let status: String, database: String, webhooks: String?
+    }
+
+    /// 200, or 503 when the database fails. A receiver that doesn't answer is said, and no reason to send nobody here.
+    func response() async -> Response {
+        // A read, and what became of the last write.
+        let reads = (try? await manager.sessionExists("")) != nil
+        let works = reads && recovery.isWorking
+        let answers = webhooks.allSatisfy(\.state.isAnswering)
+        let answer = Answer(
+            status: works ? "ready" : "not ready",
+            database: works ? "ok" : "failing",
+            webhooks: webhooks.isEmpty ? nil : answers ? "ok" : "failing"
+        )
+        // Texts can always be encoded.
+        return try! .json(answer, status: works ? .ok : .serviceUnavailable)
+    }
+}

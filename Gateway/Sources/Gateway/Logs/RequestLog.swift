@@ -1,0 +1,104 @@
+import HTTPTypes
+import Hummingbird
+import Logging
+import Synchronization
+
+/// What becomes known about a request while it is answered.
+final class RequestRecord: Sendable {
+    private struct State {
+        var access = Access.full
+        var worker: String?
+        var isBodyRead = false
+    }
+
+    private let state = Mutex(State())
+
+    /// What its token allows.
+    var access: Access {
+        get { state.withLock { $0.access } }
+        set { state.withLock { $0.access = newValue } }
+    }
+
+    /// The worker that it says it is from.
+    var worker: String? {
+        get { state.withLock { $0.worker } }
+        set { state.withLock { $0.worker = newValue } }
+    }
+
+    /// Whether all of its body has come.
+    var isBodyRead: Bool {
+        get { state.withLock { $0.isBodyRead } }
+        set { state.withLock { $0.isBodyRead = newValue } }
+    }
+}
+
+/// Gives each request an id, also as a header, and logs it in a line once it is answered. A stream is logged when it begins.
+struct RequestLogMiddleware: RouterMiddleware {
+    func handle(
+        _ request: Request,
+        context: GatewayContext,
+        next: (Request, GatewayContext) async throws -> Response
+    ) async throws -> Response {
+        var context = context
+        let id = request.headers[.xRequestID].flatMap { Self.isPlain($0) ? $0 : nil } ?? context.id
+        let start = ContinuousClock.now
+        var response = try await next(request, context)
+        response.headers[.xRequestID] = id
+        guard context.logger.logLevel <= .info else { return response }
+        context.logger[metadataKey: "hb.request.id"] = nil
+        let worker = context.record.worker ?? request.uri.queryParameters["worker"].map(String.init)
+        var metadata: Logger.Metadata = [
+            "method": "\(request.method)",
+            // Not the path itself, which has an account's id.
+            "route": "\(context.endpointPath ?? "none")",
+            "status": "\(response.status.code)",
+            "ms": "\(Self.milliseconds(start.duration(to: .now)))",
+            "request": "\(id)",
+        ]
+        if let worker, let name = Worker(name: worker)?.name { metadata["worker"] = "\(name.debugDescription)" }
+        context.logger.info("request", metadata: metadata)
+        return response
+    }
+
+    /// In tenths.
+    private static func milliseconds(_ duration: Duration) -> Double {
+        (duration / .milliseconds(0.1)).rounded() / 10
+    }
+
+    /// Whether a client's id may be repeated in a header and in the log.
+    private static func isPlain(_ text: String) -> Bool {
+        (1...64).contains(text.utf8.count)
+            && text.utf8.allSatisfy { byte in
+                let character = Character(Unicode.Scalar(byte))
+                return character.isASCII && (character.isLetter || character.isNumber || "-_.:".contains(character))
+            }
+    }
+}
+
+/// Says that wrong tokens come, at most once in ten seconds.
+final class WrongTokens: Sendable {
+    private struct State {
+        var last: ContinuousClock.Instant?
+        var unsaid = 0
+    }
+
+    private let state = Mutex(State())
+
+    func note(from address: String?, _ logger: Logger, at now: ContinuousClock.Instant = .now) {
+        let count = state.withLock { state -> Int? in
+            state.unsaid += 1
+            if let last = state.last, last.duration(to: now) < .seconds(10) { return nil }
+            defer { (state.last, state.unsaid) = (now, 0) }
+            return state.unsaid
+        }
+        guard let count else { return }
+        logger.notice(
+            "a wrong token was sent",
+            metadata: ["address": "\(address ?? "unknown")", "times": "\(count)"]
+        )
+    }
+}
+
+extension HTTPField.Name {
+    static let xRequestID = Self("X-Request-ID")!
+}

@@ -1,0 +1,39 @@
+/// Each option can also be a variable of the environment: `--webhook-pause` is `GATEWAY_WEBHOOK_PAUSE`. What is on the command line goes
+/// before it.
+enum Environment {
+    /// The variable of an option.
+    static func variable(of option: String) -> String {
+        option == "log-level" ? "LOG_LEVEL" : "GATEWAY_" + option.uppercased().replacing("-", with: "_")
+    }
+
+    /// The arguments with those added that the environment has, and the command line has not.
+    static func arguments(_ arguments: [String], _ environment: [String: String]) -> [String] {
+        var added: [String] = []
+        for option in options {
+            let name = "--" + option
+            let isGiven = arguments.contains { $0 == name || $0.hasPrefix(name + "=") }
+            guard !isGiven, let value = environment[variable(of: option)], !value.isEmpty else { continue }
+            if flags.contains(option) {
+                // Whatever else it is, ArgumentParser refuses it with a sentence.
+                if value != "0", value.lowercased() != "false" {
+                    added.append(["1", "true"].contains(value.lowercased()) ? name : "\(name)=\(value)")
+                }
+            } else if lists.contains(option) {
+                added += value.split(separator: " ").map { "\(name)=\($0)" }
+            } else {
+                added.append("\(name)=\(value)")
+            }
+        }
+        return arguments + added
+    }
+
+    static let flags: Set = ["demo"]
+    /// Those that may come several times: in a variable with spaces between them.
+    static let lists: Set = ["webhook", "webhook-secret-file", "origin"]
+    static let options =
+        [
+            "file", "hostname", "port", "token-file", "read-token-file", "webhook-pause", "webhook-patience", "lease",
+            "demo-speed",
+            "log-level", "log-format",
+        ] + flags.sorted() + lists.sorted()
+}

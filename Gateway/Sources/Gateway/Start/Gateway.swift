@@ -1,0 +1,145 @@
+import ArgumentParser
+import Foundation
+import Logging
+import NIOCore
+import WhatsAppSessions
+
+@main
+enum Main {
+    static func main() async {
+        let arguments = Array(CommandLine.arguments.dropFirst())
+        await Gateway.main(Environment.arguments(arguments, ProcessInfo.processInfo.environment))
+    }
+}
+
+struct Gateway: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "Gateway",
+        abstract: "Serves WhatsApp sessions over HTTP, with a page that shows them live.",
+        discussion: """
+            Workers post events of Baileys or whatsmeow, followers read changes; Gateway/README.md says how.
+
+            Each option can also be a variable of the environment: --webhook-pause is GATEWAY_WEBHOOK_PAUSE. SIGHUP reads the files \
+            of secrets again.
+            """,
+        version: Version.current
+    )
+
+    @Option(help: ArgumentHelp("Keep the sessions in this file; without it they are in memory.", valueName: "path"))
+    var file: String?
+
+    @Option(help: "The address to serve on. Any but loopback needs a token.")
+    var hostname = "127.0.0.1"
+
+    @Option(help: "The port to serve on; 0 for any that is free.")
+    var port = 3000
+
+    @Option(
+        help: ArgumentHelp(
+            "A file (mode 0600) with the token that clients must send; the variable GATEWAY_TOKEN may hold it instead.",
+            valueName: "path"
+        )
+    )
+    var tokenFile: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "A file with a second token, which only reads and sees no QR codes; or GATEWAY_READ_TOKEN.",
+            valueName: "path"
+        )
+    )
+    var readTokenFile: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Let pages of this origin use the gateway, such as https://admin.example; may be repeated.",
+            valueName: "origin"
+        )
+    )
+    var origin: [String] = []
+
+    @Option(help: ArgumentHelp("Post changes to this URL; may be repeated.", valueName: "url"))
+    var webhook: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "A file (mode 0600) with the secret that signs webhooks: one for all, or one for each, in order.",
+            valueName: "path"
+        )
+    )
+    var webhookSecretFile: [String] = []
+
+    @Option(
+        help: ArgumentHelp("Wait this long before a webhook is posted again; it doubles up to 64 s.", valueName: "ms")
+    )
+    var webhookPause = 500
+
+    @Option(
+        help: ArgumentHelp(
+            "Set a message aside when the receiver has refused it (4xx) for this long.",
+            valueName: "seconds"
+        )
+    )
+    var webhookPatience = 3600
+
+    @Option(
+        help: ArgumentHelp(
+            "Disconnect a worker's sessions when nothing has been heard of it for this long.",
+            valueName: "seconds"
+        )
+    )
+    var lease = 30
+
+    @Flag(help: "Play a worker with several accounts. No WhatsApp account is needed.")
+    var demo = false
+
+    @Option(help: ArgumentHelp("How many times real speed the demo plays at.", valueName: "factor"))
+    var demoSpeed = 1.0
+
+    @Option(
+        help: ArgumentHelp(
+            "What is logged: trace, debug, info (a line for each request), notice, warning, error or critical; or LOG_LEVEL.",
+            valueName: "level"
+        )
+    )
+    var logLevel = Logger.Level.notice
+
+    @Option(help: ArgumentHelp("How the log is written: text or json.", valueName: "format"))
+    var logFormat = LogFormat.text
+
+    func run() async throws {
+        Logs.begin(logLevel, logFormat)
+        let logger = Logger(label: "gateway")
+        do {
+            let server = try GatewayServer(checked(), logger: logger) { port in
+                say("The gateway is running: http://\(hostname.contains(":") ? "[\(hostname)]" : hostname):\(port)")
+            }
+            try await server.run()
+        } catch {
+            say(Self.sentence(error, hostname: hostname, port: port))
+            throw ExitCode.failure
+        }
+    }
+
+    private static func sentence(_ error: any Error, hostname: String, port: Int) -> String {
+        switch error {
+        case let error as IOError where error.errnoCode == EADDRINUSE:
+            "Port \(port) is taken: stop the other program, or choose another with --port."
+        case let error as IOError where error.errnoCode == EACCES:
+            "Port \(port) needs root: choose one above 1023 with --port, and put nginx in front."
+        case let error as IOError where error.errnoCode == EADDRNOTAVAIL:
+            "This machine doesn't have the address \(hostname): choose another with --hostname."
+        case let error as SocketAddressError.UnknownHost:
+            "There is no address for the name \(error.host): choose another with --hostname."
+        case let error as DatabaseGone:
+            "The gateway ends: \(error.reason)."
+        default:
+            "The gateway cannot run: \(error)"
+        }
+    }
+}
+
+/// Tells the operator something, at once.
+private func say(_ text: String) {
+    FileHandle.standardError.write(Data("\(text)\n".utf8))
+}

@@ -1,0 +1,88 @@
+import Foundation
+
+extension Gateway {
+    /// The options, checked.
+    ///
+    /// - Throws: ``ConfigurationError`` with a sentence for the first that cannot be.
+    func checked(environment: [String: String] = ProcessInfo.processInfo.environment) throws -> Configuration {
+        guard file != ":memory:" else {
+            throw ConfigurationError("Leave out --file to keep the sessions in memory.")
+        }
+        guard (0...65_535).contains(port) else { throw ConfigurationError("A port is a number from 0 to 65535.") }
+        guard (1...86_400).contains(lease) else { throw ConfigurationError("A lease is 1 to 86400 seconds.") }
+        guard (0.1...1000).contains(demoSpeed) else { throw ConfigurationError("The demo's speed is 0.1 to 1000.") }
+        guard (1...64_000).contains(webhookPause) else {
+            throw ConfigurationError("A pause is 1 to 64000 milliseconds.")
+        }
+        guard (1...31_536_000).contains(webhookPatience) else {
+            throw ConfigurationError("A webhook's patience is 1 to 31536000 seconds.")
+        }
+        var configuration = Configuration(file: file, hostname: hostname, port: port)
+        configuration.lease = .seconds(lease)
+        configuration.origins = try Set(origin.map(Self.checkedOrigin))
+        configuration.webhooks = try webhook.map { text in
+            guard var webhook = Configuration.Webhook(text) else {
+                throw ConfigurationError("A webhook is a URL that begins with http:// or https://.")
+            }
+            webhook.firstPause = .milliseconds(webhookPause)
+            webhook.patience = .seconds(webhookPatience)
+            return webhook
+        }
+        if demo { configuration.demoSpeed = demoSpeed }
+        configuration.readSecrets = { try secrets(in: environment) }
+        let token = try configuration.readSecrets().token
+        guard token != nil || Loopback.contains(hostname) else {
+            throw ConfigurationError(
+                "Without a token anyone who reaches \(hostname) could link the accounts: add --token-file, or use 127.0.0.1."
+            )
+        }
+        return configuration
+    }
+
+    /// The secrets, read again each time.
+    private func secrets(in environment: [String: String]) throws -> Secrets.Values {
+        var values = Secrets.Values()
+        values.token = try token(tokenFile, "--token-file", "GATEWAY_TOKEN", environment)
+        values.readToken = try token(readTokenFile, "--read-token-file", "GATEWAY_READ_TOKEN", environment)
+        guard values.token != nil || values.readToken == nil else {
+            throw ConfigurationError("A token that only reads needs one that does everything: add --token-file.")
+        }
+        let texts = try webhookSecretFile.map { try Configuration.secret(inFile: $0) }
+        switch texts.count {
+        case 0: values.webhooks = webhook.map { _ in nil }
+        case 1 where !webhook.isEmpty: values.webhooks = webhook.map { _ in texts[0] }
+        case webhook.count: values.webhooks = texts
+        default:
+            throw ConfigurationError(
+                "A secret for webhooks needs a --webhook to sign: name one for all, or one for each."
+            )
+        }
+        return values
+    }
+
+    private func token(
+        _ file: String?,
+        _ option: String,
+        _ variable: String,
+        _ environment: [String: String]
+    ) throws -> Token? {
+        switch (file, environment[variable]) {
+        case (nil, nil): return nil
+        case (let file?, nil): return try Configuration.token(Configuration.secret(inFile: file), from: file)
+        case (nil, let text?):
+            return try Configuration.token(Configuration.secret(text, from: variable), from: variable)
+        case (_?, _?): throw ConfigurationError("There are two tokens: leave out \(option), or \(variable).")
+        }
+    }
+
+    /// An origin as browsers send it: a scheme, a host and perhaps a port, and nothing else.
+    private static func checkedOrigin(_ text: String) throws -> String {
+        guard let parts = URLComponents(string: text), let scheme = parts.scheme, let host = parts.host, !host.isEmpty,
+            ["http", "https"].contains(scheme), text == text.lowercased(),
+            text == "\(scheme)://\(host)\(parts.port.map { ":\($0)" } ?? "")"
+        else {
+            throw ConfigurationError("An origin is a scheme and a host, such as https://admin.example, without a path.")
+        }
+        return text
+    }
+}
