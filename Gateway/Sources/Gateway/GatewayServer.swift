@@ -79,7 +79,7 @@ struct GatewayServer {
         let demo = configuration.demoSpeed.map { [manager] in DemoWorker(manager: manager, events: events, speed: $0) }
         services =
             [lost, LateBodies(bodies: bodies, interval: configuration.bodyTime / 10)] as [any Service] + webhooks
-            + [SecretReloads(secrets: secrets, logger: logger)] + [demo].compactMap(\.self)
+            + [SecretReloads(secrets: secrets, logger: logger), OpenFiles(logger: logger)] + [demo].compactMap(\.self)
     }
 
     /// Serves until SIGTERM or SIGINT, and closes the database.

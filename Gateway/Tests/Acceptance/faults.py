@@ -461,7 +461,46 @@ def log():
     print(f"  {len(text.splitlines())} lines of log, and no secret in them")
 
 
-CHECKS = [followers, kill, webhooks, storm, lock, requests, log]
+def operated():
+    """What an operator does to it: a log of JSON, secrets that change, a file that is moved, too few descriptors."""
+    with folder() as directory:
+        token, file = os.path.join(directory, "token"), os.path.join(directory, "sessions.sqlite")
+        def write(text):
+            with open(os.open(token, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w") as written:
+                written.write(text)
+        write("correct-horse-battery")
+        with Gateway("--file", file, "--token-file", token, "--log-format", "json", "--log-level", "info") as gateway:
+            gateway.token = "correct-horse-battery"
+            gateway.create("S3CRET")
+            write("battery-horse-correct")
+            gateway.process.send_signal(signal.SIGHUP)
+            eventually(lambda: gateway.request("GET", "/sessions")[0] == 401, "the old token is refused")
+            gateway.token = "battery-horse-correct"
+            assert gateway.request("GET", "/sessions")[0] == 200
+            write("short")
+            gateway.process.send_signal(signal.SIGHUP)
+            eventually(lambda: any("stay as they were" in line for line in gateway.log), "a token that is too short is refused")
+            assert gateway.request("GET", "/sessions")[0] == 200
+            os.rename(file, file + ".moved")
+            assert gateway.process.wait(timeout=30) != 0, "it ended as if all were well"
+            eventually(lambda: any(line.startswith("The gateway ends: ") and "was moved" in line for line in gateway.log), "it says why")
+            lines = [line for line in gateway.log if not line.startswith("The gateway ")]
+            assert lines and all({"time", "level", "message"} <= json.loads(line).keys() for line in lines), lines
+            assert not any("S3CRET" in line or "horse" in line for line in lines), lines
+            print(f"  {len(lines)} lines of JSON, secrets read again at SIGHUP, and an end with a sentence when the file is moved")
+    with Gateway() as gateway:
+        limits = resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE)
+        assert limits[0] == limits[1], limits
+        resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE, (256, 256))
+        connections = [socket.create_connection(("127.0.0.1", gateway.port)) for _ in range(300)]
+        eventually(lambda: any("file descriptors run out" in line for line in gateway.log), "it says that descriptors run out")
+        for connection in connections: connection.close()
+        eventually(lambda: gateway.request("GET", "/health", timeout=5)[0] == 200, "it answers again")
+        assert sum("file descriptors run out" in line for line in gateway.log) == 1, gateway.log
+        print("  when descriptors run out it says so once, and it goes on when there are some again")
+
+
+CHECKS = [operated, followers, kill, webhooks, storm, lock, requests, log]
 # These wait for more than half a minute each, and do nothing meanwhile.
 SLOW = [idle, vanish]
 

@@ -401,7 +401,9 @@ import WhatsAppSessions
                 }
                 #expect(ids == expected)
             }
-            #expect(try await gateway.get("/sessions?after=3").json(Page.self).sessions.map(\.id) == ["3", "4", "5", "6"])
+            #expect(
+                try await gateway.get("/sessions?after=3").json(Page.self).sessions.map(\.id) == ["3", "4", "5", "6"]
+            )
             #expect(try await gateway.get("/sessions?limit=x").problem.code == "bad_limit")
             for query in ["limit=1&after=x", "limit=1&after=-1", "after=x", "limit=1&after="] {
                 #expect(try await gateway.get("/sessions?\(query)").problem.code == "bad_place", "\(query)")

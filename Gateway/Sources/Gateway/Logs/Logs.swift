@@ -6,8 +6,14 @@ enum LogFormat: String, CaseIterable, ExpressibleByArgument {
     case text, json
 }
 
-extension Logger.Level: @retroactive ExpressibleByArgument {
-    public init?(argument: String) { self.init(rawValue: argument.lowercased()) }
+/// How much is logged: the levels of swift-log.
+enum LogLevel: String, CaseIterable, ExpressibleByArgument {
+    case trace, debug, info, notice, warning, error, critical
+
+    init?(argument: String) { self.init(rawValue: argument.lowercased()) }
+
+    // The names are the same.
+    var level: Logger.Level { Logger.Level(rawValue: rawValue)! }
 }
 
 enum Logs {

@@ -98,17 +98,18 @@ struct Gateway: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "What is logged: trace, debug, info (a line for each request), notice, warning, error or critical; or LOG_LEVEL.",
+            "How much is logged; info has a line for each request. LOG_LEVEL in the environment is the same.",
             valueName: "level"
         )
     )
-    var logLevel = Logger.Level.notice
+    var logLevel = LogLevel.notice
 
     @Option(help: ArgumentHelp("How the log is written: text or json.", valueName: "format"))
     var logFormat = LogFormat.text
 
     func run() async throws {
-        Logs.begin(logLevel, logFormat)
+        Logs.begin(logLevel.level, logFormat)
+        OpenFiles.raiseLimit()
         let logger = Logger(label: "gateway")
         do {
             let server = try GatewayServer(checked(), logger: logger) { port in
