@@ -6,6 +6,12 @@ extension SessionManager {
         try Self.snapshot(store.read(.snapshot))
     }
 
+    /// Returns the place in the journal as it is now: what comes later follows after it.
+    public func newestCursor() throws -> ChangeCursor {
+        // The journal has a newest place, also an empty one.
+        try store.read(.newestPlace).place!
+    }
+
     /// Returns the next changes after a cursor, the oldest first; none when nothing has changed since.
     ///
     /// - Parameters:
@@ -120,6 +126,11 @@ extension SessionManager {
     /// Returns the last changes of one session, the newest first, without blocking; see the synchronous method.
     public func getChanges(of sessionID: String, limit: Int = 100) async throws -> [SessionChange] {
         try await store.read(.history(id: sessionID, limit: Self.atLeastOne(limit))).changes
+    }
+
+    /// Returns the place in the journal as it is now, without blocking.
+    public func newestCursor() async throws -> ChangeCursor {
+        try await store.read(.newestPlace).place!
     }
 }
 

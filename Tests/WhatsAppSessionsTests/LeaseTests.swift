@@ -551,6 +551,7 @@ import Testing
         try await manager.releaseSession("b", under: other)
         #expect(try await manager.getSession("b")?.holder == nil)
         #expect(try await manager.getChanges(of: "b", limit: 2).map(\.fields) == [[.holder], [.holder]])
+        #expect(try await manager.newestCursor() == manager.snapshot().cursor)
         #expect(try await manager.getSessions(status: .connected, limit: 2).sessions.map(\.id) == ["a"])
         try await manager.closeLease(lease)
         await #expect(throws: LeaseLostError(lease: lease)) {

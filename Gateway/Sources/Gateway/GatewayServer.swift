@@ -53,14 +53,16 @@ struct GatewayServer {
         }
         let lost = LostSessionRecovery(manager: manager, leaseDuration: configuration.lease, logger: logger)
         let bodies = OpenBodies(limit: configuration.bodyTime)
-        changes = ChangeStream(manager: manager, leases: leases, logger: logger)
+        let board = SessionBoard(manager: manager)
+        changes = ChangeStream(manager: manager, board: board, leases: leases, logger: logger)
         let routes = Routes(
             manager: manager,
             events: events,
             operators: Operators(manager: manager, turns: turns),
             changes: changes,
+            board: board,
             leases: leases,
-            metrics: Metrics(manager: manager, changes: changes, leases: leases, webhooks: webhooks),
+            metrics: Metrics(board: board, changes: changes, leases: leases, webhooks: webhooks),
             readiness: Readiness(manager: manager, recovery: lost, webhooks: webhooks),
             bodies: bodies,
             secrets: secrets,

@@ -223,6 +223,13 @@ import Testing
         #expect(throws: DatabaseError.self) { try manager.getSessions(status: nil, limit: limit) }
     }
 
+    @Test func `the newest cursor is that of a snapshot`() throws {
+        for id in ["a", "b"] {
+            try manager.createSession(id)
+            #expect(try manager.newestCursor() == manager.snapshot().cursor)
+        }
+    }
+
     // MARK: The history of a session
 
     @Test func `a session's last changes come the newest first, and no other's, also once it is deleted`() throws {

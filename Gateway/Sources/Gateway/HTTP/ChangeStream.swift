@@ -20,6 +20,7 @@ final class ChangeStream: Sendable {
     private static let pageSize = 256
 
     private let manager: SessionManager
+    private let board: SessionBoard
     private let leases: WorkerLeases
     private let count = Atomic(0)
     /// The events that were encoded last, or are being encoded: most followers are at the same place, so each is encoded once.
@@ -28,8 +29,9 @@ final class ChangeStream: Sendable {
 
     private let logger: Logger
 
-    init(manager: SessionManager, leases: WorkerLeases, logger: Logger) {
+    init(manager: SessionManager, board: SessionBoard, leases: WorkerLeases, logger: Logger) {
         self.manager = manager
+        self.board = board
         self.leases = leases
         self.logger = logger
     }
@@ -197,11 +199,13 @@ final class ChangeStream: Sendable {
                 cursor = last.cursor
             }
         } else {
-            let snapshot = try await manager.snapshot()
-            // One piece, and only its end has an id: a follower that loses the connection before begins anew.
-            var piece = ByteBuffer(event: "reset", data: "{}")
-            for session in snapshot.sessions { piece.writeImmutableBuffer(try ByteBuffer(session: session)) }
-            await events.send(piece)
+            let snapshot = try await board.snapshot()
+            // Only the end has an id: a follower that loses the connection before begins anew. All begin with the same pieces, and
+            // each piece has its own time to be read.
+            await events.send(ByteBuffer(event: "reset", data: "{}"))
+            for chunk in snapshot.chunks where chunk.joinedEvents.readableBytes > 0 {
+                await events.send(chunk.joinedEvents)
+            }
             cursor = snapshot.cursor
         }
         await events.send(ByteBuffer(event: "ready", data: "{}", id: cursor))
@@ -242,7 +246,7 @@ final class ChangeStream: Sendable {
             return ByteBuffer(event: "deleted", data: String(decoding: data, as: UTF8.self), id: change.cursor)
         }
         do {
-            return try await manager.getSession(change.sessionID).map { try ByteBuffer(session: $0, id: change.cursor) }
+            return try await manager.getSession(change.sessionID).map { ByteBuffer(session: $0, id: change.cursor) }
         } catch let error as DatabaseError where error.resultCode == .corrupt {
             logger.error("a session cannot be read", metadata: ["error": "\(error)"])
             return nil
@@ -272,9 +276,10 @@ extension ByteBuffer {
         )
     }
 
-    fileprivate init(session: Session, id: ChangeCursor? = nil) throws {
-        let data = try JSONEncoder.gateway.encode(SessionJSON(session))
-        self.init(event: "session", data: String(decoding: data, as: UTF8.self), id: id)
+    fileprivate init(session: Session, id: ChangeCursor) {
+        self.init(string: "event: session\nid: \(id)\ndata: ")
+        writeSession(session)
+        writeStaticString("\n\n")
     }
 }
 

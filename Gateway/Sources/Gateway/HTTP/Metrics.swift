@@ -2,13 +2,13 @@ import WhatsAppSessions
 
 /// What Prometheus reads: https://prometheus.io/docs/instrumenting/exposition_formats/
 struct Metrics: Sendable {
-    let manager: SessionManager
+    let board: SessionBoard
     let changes: ChangeStream
     let leases: WorkerLeases
     let webhooks: [WebhookSender]
 
     func text() async throws -> String {
-        let counts = try await manager.countSessions()
+        let counts = try await board.snapshot().counts
         var text = Self.head("whatsapp_sessions", "gauge", "Sessions by status.")
         for status in Session.Status.allCases {
             text += "whatsapp_sessions{status=\"\(status.rawValue)\"} \(counts[status] ?? 0)\n"

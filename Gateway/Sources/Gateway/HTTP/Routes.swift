@@ -10,6 +10,7 @@ struct Routes: Sendable {
     let events: WorkerEvents
     let operators: Operators
     let changes: ChangeStream
+    let board: SessionBoard
     let leases: WorkerLeases
     let metrics: Metrics
     let readiness: Readiness
@@ -97,12 +98,6 @@ struct Routes: Sendable {
 
     // MARK: Sessions
 
-    private struct List: Encodable {
-        let sessions: [SessionJSON], cursor: ChangeCursor?, damaged: [SessionDamage]
-        /// What `after` takes for the next page; absent in the last.
-        var next: String?
-    }
-
     @Sendable private func list(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let status = try request.uri.queryParameters["status"].map { text in
             guard let status = Session.Status(rawValue: String(text)) else {
@@ -119,20 +114,9 @@ struct Routes: Sendable {
         }
         if let limit = try request.limit(upTo: 10_000) ?? place.map({ _ in 1000 }) {
             let page = try await manager.getSessions(status: status, after: place ?? 0, limit: limit)
-            return try .json(
-                List(
-                    sessions: page.sessions.map { SessionJSON($0) },
-                    cursor: nil,
-                    damaged: page.damages,
-                    next: page.next.map { "\($0)" }
-                )
-            )
+            return try .page(page)
         }
-        let snapshot = try await manager.snapshot()
-        let sessions = snapshot.sessions.filter { status == nil || $0.status == status }
-        return try .json(
-            List(sessions: sessions.map { SessionJSON($0) }, cursor: snapshot.cursor, damaged: snapshot.damages)
-        )
+        return try .list(await board.snapshot(), status)
     }
 
     private struct Creation: Decodable { var id: String? }
@@ -148,7 +132,7 @@ struct Routes: Sendable {
             )
         }
         let session = try await manager.createSession(id)
-        var response = try Response.session(session, status: .created)
+        var response = Response.session(session, status: .created)
         let path = session.id.addingPercentEncoding(withAllowedCharacters: .alphanumerics)
         // Relative, so that it is right under a proxy's path too.
         response.headers[.location] = path.map { "sessions/\($0)" }
@@ -156,7 +140,7 @@ struct Routes: Sendable {
     }
 
     @Sendable private func get(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        try .json(SessionJSON(await session(context), withQRCode: context.record.access == .full))
+        .session(try await session(context), withQRCode: context.record.access == .full)
     }
 
     private struct History: Encodable { let changes: [SessionChange] }
@@ -177,7 +161,7 @@ struct Routes: Sendable {
         let id = try context.sessionID()
         let types = ["application/merge-patch+json", "application/json"]
         let updates = try await request.json(as: SessionUpdates.self, context, contentTypes: types)
-        return try .session(await manager.updateSession(id, updates.checked()))
+        return .session(try await manager.updateSession(id, updates.checked()))
     }
 
     @Sendable private func delete(_ request: Request, _ context: GatewayContext) async throws -> Response {
@@ -197,7 +181,7 @@ struct Routes: Sendable {
         _ context: GatewayContext
     ) async throws -> Response {
         try request.requireNoBody()
-        return try .session(await operators.order(command, for: context.sessionID()))
+        return .session(try await operators.order(command, for: context.sessionID()))
     }
 
     // MARK: QR codes
@@ -239,7 +223,7 @@ struct Routes: Sendable {
         context.record.worker = event.worker?.name
         do {
             guard let session = try await events.receive(event, for: id) else { return Response(status: .noContent) }
-            return try .session(session)
+            return .session(session)
         } catch let error as SessionTakenError {
             throw Problem.notTheHolder(error.holder)
         }
@@ -249,7 +233,7 @@ struct Routes: Sendable {
         let id = try context.sessionID()
         let worker = try await request.json(as: Worker.self, context)
         context.record.worker = worker.name
-        return try .session(await events.claim(id, by: worker))
+        return .session(try await events.claim(id, by: worker))
     }
 
     @Sendable private func release(_ request: Request, _ context: GatewayContext) async throws -> Response {

@@ -29,7 +29,13 @@ enum KnownReason: String, CaseIterable {
 
     /// The reason that a text is, also one that says until when.
     init?(text: String) {
-        self.init(rawValue: text.firstRange(of: Self.until).map { String(text[..<$0.lowerBound]) } ?? text)
+        // Most have no end, and a search takes longer than all else.
+        if let reason = Self(rawValue: text) {
+            self = reason
+            return
+        }
+        guard text.utf8.last == UInt8(ascii: "Z"), let range = text.firstRange(of: Self.until) else { return nil }
+        self.init(rawValue: String(text[..<range.lowerBound]))
     }
 
     /// Between a reason and the time until which it holds.
