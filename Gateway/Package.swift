@@ -44,7 +44,13 @@ let package = Package(
             resources: [
                 .embedInCode("Page/page.html"),
                 .embedInCode("Page/page.css"),
-                .embedInCode("Page/page.js"),
+                .embedInCode("Page/words.js"),
+                .embedInCode("Page/sessions.js"),
+                .embedInCode("Page/list.js"),
+                .embedInCode("Page/panel.js"),
+                .embedInCode("Page/actions.js"),
+                .embedInCode("Page/attention.js"),
+                .embedInCode("Page/stream.js"),
             ]
         ),
         .testTarget(

@@ -2,11 +2,11 @@
 
 What a person would do and see: create, scan, be logged out, delete, lose the gateway. Codes are read from screenshots.
 """
-import base64, contextlib, os, subprocess, sys, time
+import base64, contextlib, glob, json, os, sqlite3, subprocess, sys, threading, time
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from gateway import Gateway, eventually, folder, recorded_codes
+from gateway import Follower, Gateway, eventually, folder, recorded_codes
 
 HOSTILE = "<img src=x onerror=window.pwned=1>\"'&é/☕"
 NAMES = ["Ana Souza ☕", "Kwik-Fit Leeds", "Padaria do Bairro", "Müller & Söhne GmbH", "", "Zoë", "Ferretería Ávila", "山田商店", "مكتب الرياض", "Support Team"]
@@ -64,8 +64,21 @@ class Page:
     def rows(self):
         return self.script("return [...document.querySelectorAll('#list li')].map(row => row.querySelector('strong').textContent)")
 
+    def listed(self):
+        """The ids that the list has, drawn or not."""
+        return self.script("return shownSessions().map(session => session.id)")
+
     def open_row(self, session_id):
-        self.script("[...document.querySelectorAll('#list li')].find(row => row.session.id === arguments[0]).click()", session_id)
+        eventually(lambda: self.script("reveal(arguments[0]); const row = rows.get(arguments[0]); row?.click(); return Boolean(row)", session_id),
+                   f"the row of {session_id}")
+
+    def axe(self):
+        """What is wrong for people who cannot see or point well: https://github.com/dequelabs/axe-core"""
+        if not self.script("return typeof axe === 'object'"):
+            [source] = glob.glob(os.path.join(os.path.dirname(sys.executable), "../lib/python*/site-packages/axe_core_python/axe.min.js"))
+            self.script(open(source, encoding="utf-8").read())
+        found = self.driver.execute_async_script("axe.run().then(arguments[0])")
+        return [(rule["id"], [node["html"][:120] for node in rule["nodes"]]) for rule in found["violations"]]
 
     def screenshot(self, name):
         path = os.path.join(self.pictures, name + ".png")
@@ -176,14 +189,14 @@ def pairing(page, gateway):
     gateway.post("support", "connection.update", {"connection": "close", "lastDisconnect": {"error": {"output": {
         "statusCode": 401, "payload": {"message": "Stream Errored (conflict)"}}}}})
     page.shows("#reason", "Logged out (401). The device was unlinked on the phone")
-    page.shows("#list small", "Logged out")
+    page.shows("#list", "Logged out")
     page.shows("#facts", "Offline since")
     page.screenshot("logged-out")
     check("a logout says why and since when, in words")
     page.find("#pair").click()
     page.shows("#panel-status", "Connecting")
     page.shows("#reason", "Last problem: Logged out")
-    check("it can be paired again, and still says why it went offline", gateway.session("support")["status"] == "initializing")
+    check("it can be paired again, and still says why it went offline", gateway.session("support")["wish"] == "pair")
 
 
 def low(page, gateway):
@@ -228,7 +241,7 @@ def keyboard(page, gateway):
     print("the keyboard")
     for name in ["b", "c"]:
         gateway.create(name)
-    eventually(lambda: page.rows() == ["c", "b", "support"], "three rows")
+    eventually(lambda: page.rows() == ["support", "b", "c"], "three rows")
     press = lambda *keys: page.driver.switch_to.active_element.send_keys(*keys)
     focus = lambda: page.script("const a = document.activeElement; return a.session?.id ?? a.id")
     press(Keys.ESCAPE)
@@ -242,7 +255,11 @@ def keyboard(page, gateway):
     press(Keys.ESCAPE)
     press(Keys.END)
     press(Keys.ENTER)
-    check("End goes to the last one", page.text("#panel-id") == "support")
+    check("End goes to the last one", page.text("#panel-id") == "c")
+    press(Keys.ESCAPE)
+    press(Keys.HOME)
+    press(Keys.ENTER)
+    check("and Home to the first", page.text("#panel-id") == "support")
     for name in ["b", "c"]:
         gateway.request("DELETE", "/sessions/" + name)
     eventually(lambda: page.rows() == ["support"], "one row")
@@ -269,7 +286,7 @@ def hostile(page, gateway):
     page.find("#confirm [value=cancel]").click()
     check("a question comes before a deletion", gateway.session(HOSTILE) is not None)
     page.find("#delete").click()
-    page.find("#confirm [value=delete]").click()
+    page.find("#confirm [value=yes]").click()
     eventually(lambda: gateway.session(HOSTILE) is None and HOSTILE not in page.rows(), "deleted")
     check("a session is deleted", not page.is_shown("#panel"))
     for name in ["null", "elsewhere"]:
@@ -284,6 +301,189 @@ def hostile(page, gateway):
     check("no other session is deleted", gateway.session("null") is not None)
     gateway.request("DELETE", "/sessions/null")
     eventually(lambda: page.rows() == ["support"], "one row")
+
+
+class Worker:
+    """A worker that does what an operator wants, as far as the gateway can see."""
+
+    def __init__(self, gateway, name):
+        self.gateway, self.name, self.heard = gateway, name, []
+        self.follower = Follower(gateway, "?worker=" + name)
+        self.lease = self.follower.until("lease")[2]["lease"]
+        threading.Thread(target=self.obey, daemon=True).start()
+
+    def post(self, session_id, event, data):
+        return self.gateway.post(session_id, event, data, worker=self.name, lease=self.lease)
+
+    def obey(self):
+        while True:
+            event = self.follower.next(600)
+            if not event: return
+            if event[0] != "session" or event[2].get("holder") != self.name: continue
+            session = event[2]
+            self.heard.append((session["id"], session.get("wish")))
+            if session.get("wish") == "stop" and session["status"] != "disconnected":
+                self.post(session["id"], "session", {"status": "disconnected", "reason": "stopped"})
+            elif session.get("wish") == "logout":
+                self.post(session["id"], "LoggedOut", {"Reason": 401})
+            elif session["status"] == "initializing" and session["linked"]:
+                self.post(session["id"], "Connected", {})
+
+
+def operate(page, gateway):
+    print("an operator")
+    gateway.create("shop-a")
+    page.shows("#list", "shop-a")
+    page.shows("#no-worker", "No worker is connected")
+    page.open_row("shop-a")
+    page.shows("#hint", "No worker is connected to the gateway")
+    check("a session that would wait for ever says that no worker is connected")
+    worker = Worker(gateway, "eu-1")
+    for name in ["shop-a", "shop-b", "shop-c"]:
+        if name != "shop-a": gateway.create(name)
+        worker.post(name, "PairSuccess", {"ID": "447700900123:7@s.whatsapp.net", "BusinessName": "Ana"})
+        worker.post(name, "Connected", {})
+    page.shows("#panel-status", "Connected")
+    page.shows("#workers", "1 worker")
+    check("once one is, it is counted, and the session has its name", "eu-1" in page.text("#facts") and not page.is_shown("#no-worker"))
+
+    page.find("#stop").click()
+    page.shows("#reason", "Stopped. An operator stopped it.")
+    check("stopped by a press, it is offline, linked and no problem",
+          gateway.session("shop-a")["linked"] and page.script("return !isProblem(sessions.get('shop-a'))"))
+    page.shows("#changes", "Connected → Disconnected: Stopped")
+    check("the history says when and why")
+    page.find("#start").click()
+    page.shows("#panel-status", "Connected")
+    check("started by a press, it is online without a pairing")
+    page.find("#logout").click()
+    page.shows("#confirm-title", "Log out shop-a?")
+    page.shows("#confirm-text", "unlinks the account on the phone")
+    page.find("#confirm [value=cancel]").click()
+    time.sleep(0.3)
+    check("a question that says what the worker will do comes before a logout", gateway.session("shop-a")["status"] == "connected")
+    page.find("#logout").click()
+    page.find("#confirm [value=yes]").click()
+    page.shows("#reason", "Logged out (401)")
+    check("logged out, by the worker", ("shop-a", "logout") in worker.heard and not gateway.session("shop-a")["linked"])
+
+    print("addresses and the title")
+    check("a session has an address", page.driver.current_url.endswith("/#shop-a"))
+    page.driver.refresh()
+    page.shows("#panel-id", "shop-a")
+    check("which a reload keeps")
+    page.open_row("shop-b")
+    page.shows("#panel-id", "shop-b")
+    page.driver.back()
+    page.shows("#panel-id", "shop-a")
+    check("Back goes to the session before")
+    page.phone()
+    page.script("deselect(true)")
+    page.open_row("shop-b")
+    page.driver.back()
+    eventually(lambda: not page.is_shown("#panel"), "the panel is closed")
+    check("and on a phone to the list", page.driver.current_url.startswith(gateway.url))
+    page.desktop()
+    page.driver.get(gateway.url + "/#" + "n%20o")
+    page.shows("#notice", "There is no session “n o”.")
+    check("an address of no session is said to be one")
+    offline = page.script("return counts.problems")
+    check("the title counts what is offline", offline > 0 and page.driver.title == f"({offline}) WhatsApp sessions")
+    check("and it comes first in the list", page.rows()[0] in ["shop-a", "support"])
+
+    print("several at once")
+    page.find("#several").click()
+    for name in ["shop-b", "shop-c"]: page.open_row(name)
+    page.shows("#picked-count", "2 chosen")
+    check("rows are chosen", page.script("return [...document.querySelectorAll('#list [aria-selected=true]')].length") == 2 and not page.is_shown("#panel"))
+    page.find("#picking [data-order=stop]").click()
+    page.shows("#confirm-title", "Stop 2 sessions?")
+    page.find("#confirm [value=yes]").click()
+    page.shows("#notice", "2 sessions stopped.")
+    for name in ["shop-b", "shop-c"]:
+        eventually(lambda: gateway.session(name).get("disconnectReason", {}).get("text") == "stopped", f"{name} is stopped")
+    check("several are stopped after one question")
+    page.script("$('holder').value = '=eu-1'; $('holder').dispatchEvent(new Event('change'))")
+    eventually(lambda: page.rows() and set(page.rows()) == {"shop-a", "shop-b", "shop-c"}, "those of the worker")
+    check("a worker's sessions are filtered")
+    page.script("$('holder').value = '*'; $('holder').dispatchEvent(new Event('change'))")
+
+    print("notifications")
+    page.command("Browser.grantPermissions", permissions=["notifications"], origin=gateway.url)
+    page.script("window.told = []; window.Notification = class extends Notification { constructor(title, options) { super(title, options); told.push([title, options.body]); } }")
+    page.find("#notify").click()
+    eventually(lambda: page.script("return notifies"), "it notifies")
+    gateway.request("POST", "/sessions/shop-b/start")
+    eventually(lambda: gateway.session("shop-b")["status"] == "connected", "online again")
+    worker.post("shop-b", "StreamReplaced", {})
+    eventually(lambda: page.script("return window.told") == [["shop-b is offline", "Replaced"]], "a notification")
+    check("whoever asked is notified of an account that goes offline")
+    page.find("#notify").click()
+
+    print("marks that turn text around")
+    mark = "\u202etros\u202c"
+    gateway.create(mark)
+    gateway.create("   ")
+    eventually(lambda: "   " in page.listed() and mark in page.listed(), "two odd ids")
+    page.open_row(mark)
+    page.find("#delete").click()
+    check("an id with such marks is apart from the sentence around it",
+          page.script("return $('confirm-title').innerHTML") == f"Delete <bdi>{mark}</bdi>?")
+    page.find("#confirm [value=cancel]").click()
+    page.open_row("   ")
+    check("an id of spaces is seen", page.text("#panel-id") == "␣␣␣" and "␣␣␣" in page.rows())
+    page.script("deselect(true)")
+    for name in [mark, "   ", "shop-a", "shop-b", "shop-c"]:
+        assert gateway.request("DELETE", gateway.path(name))[0] == 204
+    eventually(lambda: page.listed() == ["support"], "one session")
+
+
+# Scrolls through the list, and returns the longest that the page kept anybody waiting, in milliseconds.
+SCROLL = """
+const done = arguments[0];
+let longest = 0;
+const observer = new PerformanceObserver((list) => { for (const entry of list.getEntries()) longest = Math.max(longest, entry.duration); });
+observer.observe({ entryTypes: ["longtask"] });
+let step = 0;
+const timer = setInterval(() => {
+  scrollTo(0, (document.body.scrollHeight * step) / 60);
+  if (step++ < 60) return;
+  clearInterval(timer);
+  setTimeout(() => { observer.disconnect(); done(longest); }, 200);
+}, 30);
+"""
+
+
+def large(page, directory):
+    for total in [10_000, 50_000]:
+        print(f"{total:,} sessions")
+        file = os.path.join(directory, f"{total}.sqlite")
+        with Gateway("--file", file) as gateway:
+            with sqlite3.connect(file, timeout=60) as database:
+                database.executemany("INSERT INTO sessions (id, status, connected_at, created_at, phone_number) VALUES (?, 'connected', 1, ?, '447700900123')",
+                                     ((f"account-{number:05}", 1_772_442_064_000 + number) for number in range(total)))
+            page.driver.get(gateway.url)
+            started = time.monotonic()
+            eventually(lambda: len(page.listed()) == total and page.rows(), f"{total} sessions", 60)
+            check(f"they are there {time.monotonic() - started:.1f} s after the navigation", len(page.rows()) < 60)
+            print(f"    the longest task while scrolling from the first to the last: {page.driver.execute_async_script(SCROLL):.0f} ms")
+            last = f"account-{total - 1:05}"
+            check("the last can be scrolled to", last in page.rows())
+            page.script("focusRow('account-00000')")
+            started = time.monotonic()
+            for _ in range(10): page.driver.switch_to.active_element.send_keys(Keys.ARROW_DOWN)
+            check(f"ten arrow keys take {time.monotonic() - started:.1f} s", page.script("return document.activeElement.session.id") == "account-00010")
+            page.driver.switch_to.active_element.send_keys(Keys.END)
+            check("End goes to the last", page.script("return document.activeElement.session.id") == last)
+            gateway.request("POST", f"/sessions/{last}/stop")
+            gateway.request("POST", "/sessions/account-00005/logout")
+            gateway.post("account-00005", "LoggedOut", {"Reason": 401})
+            eventually(lambda: page.listed()[0] == "account-00005", "the one with a problem is first")
+            check("what goes wrong among them comes first, and what was stopped last", page.listed()[-1] == last)
+            page.find("#search").send_keys(f"{total - 7}")
+            eventually(lambda: page.rows() == [f"account-{total - 7:05}"], "the one that was looked for")
+            check("one of them is found")
+            page.script("showAll(); draw()")
 
 
 def lost(page, gateway):
@@ -325,24 +525,28 @@ def many(page, gateway):
     page.shows("#filters", "1,001")
     page.driver.get(gateway.url)
     started = time.monotonic()
-    eventually(lambda: len(page.rows()) == 1001, "1,001 rows")
+    eventually(lambda: len(page.listed()) == 1001 and len(page.rows()) > 5, "1,001 sessions")
     print(f"    drawn {time.monotonic() - started:.2f} s after the navigation")
-    check("all are listed")
+    check("all are listed, and only those drawn that can be seen", len(page.rows()) < 60)
     page.script("window.longest = 0; new PerformanceObserver((list) => { for (const entry of list.getEntries()) "
                 "window.longest = Math.max(window.longest, entry.duration); }).observe({ entryTypes: ['longtask'] })")
     for number in range(0, 1000, 2):
         gateway.request("PATCH", f"/sessions/shop-{['eu', 'us', 'br', 'in'][number % 4]}-{number:04}", {"name": f"name {number}"})
-    page.shows("#list", "name 998")
+    eventually(lambda: page.script("return sessions.get('shop-br-0998').name") == "name 998", "the last name")
     print(f"    the longest task while 500 changed: {page.script('return window.longest'):.0f} ms")
     for number in range(0, 1000, 2):
         gateway.request("PATCH", f"/sessions/shop-{['eu', 'us', 'br', 'in'][number % 4]}-{number:04}", {"name": NAMES[number % 10] or None})
     page.find("#search").send_keys("br-099")
-    eventually(lambda: page.rows() == ["shop-br-0998", "shop-br-0994", "shop-br-0990"], "the filtered rows")
+    eventually(lambda: page.rows() == ["shop-br-0990", "shop-br-0994", "shop-br-0998"], "the filtered rows")
     check("a text filters by id")
     page.find("#search").clear()
     page.find("#search").send_keys("ÁVILA")
-    eventually(lambda: len(page.rows()) in range(50, 101), "the rows with this name")
+    eventually(lambda: len(page.listed()) in range(50, 101), "the rows with this name")
     check("and by name")
+    page.find("#search").clear()
+    page.find("#search").send_keys("replaced")
+    eventually(lambda: len(page.listed()) in range(40, 70), "the rows with this reason")
+    check("and by reason")
     page.script("const s = document.getElementById('search'); s.value = ''; s.dispatchEvent(new Event('input'))")
     page.find("#filters button:last-child").click()
     eventually(lambda: set(page.script("return [...document.querySelectorAll('#list .badge')].map(b => b.textContent)")) == {"Disconnected"}, "disconnected ones only")
@@ -364,6 +568,13 @@ def many(page, gateway):
         time.sleep(0.2)
         ratio, where = page.script(CONTRAST)
         check(f"texts are legible in {scheme}: the lowest contrast is {ratio:.1f}", ratio >= 4.5 or print(where))
+        for layout in ["desktop", "phone"]:
+            getattr(page, layout)()
+            time.sleep(0.2)
+            wrong = page.axe()
+            check(f"axe finds nothing in {scheme} on a {layout}", not wrong or print(wrong))
+        page.desktop()
+        page.script("document.activeElement.blur(); scrollTo(0, 0)")
     page.screenshot("desktop-dark")
     page.scheme("light")
 
@@ -387,8 +598,24 @@ def token(page, directory):
         gateway.request("PATCH", "/sessions/support", {"status": "qr_waiting", "qrCode": CODES[0]}, authorization)
         page.reads(CODES[0], "code-token")
         check("the right one opens the page, and its pictures")
+        with open(os.open(path + ".read", os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
+            file.write("battery-horse-correct\n")
         urls = page.script("return [location.href, ...performance.getEntriesByType('resource').map(entry => entry.name)]")
         check("it is in no URL", len(urls) > 2 and not any("correct-horse-battery" in url for url in urls))
+    with Gateway("--token-file", path, "--read-token-file", path + ".read") as gateway:
+        gateway.token = "correct-horse-battery"
+        gateway.create("support")
+        gateway.post("support", "connection.update", {"qr": CODES[0]})
+        page.driver.get(gateway.url)
+        page.script("sessionStorage.clear()")
+        page.driver.get(gateway.url)
+        page.shows("#token", "Enter the gateway’s token")
+        page.find("#token-text").send_keys("battery-horse-correct" + Keys.ENTER)
+        page.shows("#list", "support")
+        page.open_row("support")
+        page.shows("#code-note", "This token only reads")
+        check("with a token that only reads there is no code, and nothing to press",
+              page.read_code("only-reads") == "" and not page.is_shown("#orders") and not page.is_shown("#create"))
 
 
 def main():
@@ -399,11 +626,13 @@ def main():
         pairing(page, gateway)
         low(page, gateway)
         hostile(page, gateway)
+        operate(page, gateway)
         # Refused requests are errors to the browser.
         errors = page.unexpected_errors(["409 (Conflict)", "404 (Not Found)"])
         check("nothing went wrong in the browser", not errors or print(errors))
         lost(page, gateway)
         many(page, gateway)
+        large(page, directory)
         token(page, directory)
         errors = page.unexpected_errors(["ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "401 (Unauthorized)", "ERR_INCOMPLETE", "404 (Not Found)"])
         check("nothing else went wrong in the browser", not errors or print(errors))

@@ -113,6 +113,24 @@ def nginx():
             server.wait()
 
 
+def backups():
+    """A backup of the running gateway is complete and private, and what is restored is served again."""
+    with folder() as directory:
+        file = os.path.join(directory, "sessions.sqlite")
+        run = lambda name: subprocess.run(["bash", "-euc", block(name)], cwd=directory, check=True)
+        with Gateway("--file", file) as gateway:
+            gateway.create("before")
+            gateway.post("before", "connection.update", {"connection": "open"})
+            run("backup")
+            gateway.create("after")
+            assert os.stat(os.path.join(directory, "backup.sqlite")).st_mode & 0o777 == 0o600
+            gateway.kill()
+            run("restore")
+            gateway.start()
+            sessions = gateway.request("GET", "/sessions")[1]["sessions"]
+            assert [(session["id"], session["status"]) for session in sessions] == [("before", "disconnected")], sessions
+
+
 def systemd():
     """The unit is one, as far as systemd can tell without running it."""
     if not shutil.which("systemd-analyze"):
@@ -126,7 +144,7 @@ def systemd():
         assert "whatsapp-gateway" not in result.stderr, result.stderr
 
 
-for check in [routes, json_blocks, nginx, systemd]:
+for check in [routes, json_blocks, nginx, backups, systemd]:
     if len(sys.argv) > 1 and check.__name__ not in sys.argv[1:]: continue
     print(f"{check.__name__}: {check.__doc__}", flush=True)
     check()

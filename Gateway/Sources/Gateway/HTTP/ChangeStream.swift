@@ -87,7 +87,9 @@ final class ChangeStream: Sendable {
                     group.addTask {
                         // An error, of the database perhaps, ends the stream: its follower comes back and sees.
                         defer { events.finish() }
-                        guard let worker else { return try await self.sendChanges(after: cursor, to: events) }
+                        guard let worker else {
+                            return try await self.sendChanges(after: cursor, context.record.access, to: events)
+                        }
                         try await self.serve(worker, after: cursor, to: events)
                     }
                     group.addTask { try? await self.sendPings(to: events) }
@@ -137,7 +139,7 @@ final class ChangeStream: Sendable {
         await leases.noteStream(of: lease, isOpen: true)
         do {
             try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask { try await self.sendChanges(after: cursor, to: events) }
+                group.addTask { try await self.sendChanges(after: cursor, .full, to: events) }
                 group.addTask { try await self.keepAlive(lease, of: worker, events) }
                 try await group.next()
                 group.cancelAll()
@@ -172,11 +174,15 @@ final class ChangeStream: Sendable {
 
     // MARK: Events
 
-    private func sendChanges(after start: ChangeCursor?, to events: AsyncChannel<ByteBuffer>) async throws {
+    private func sendChanges(
+        after start: ChangeCursor?,
+        _ access: Access,
+        to events: AsyncChannel<ByteBuffer>
+    ) async throws {
         var start = start
         while !Task.isCancelled {
             do {
-                try await sendChanges(after: sendNews(after: start, to: events), to: events)
+                try await sendChanges(after: sendNews(after: start, access, to: events), to: events)
             } catch let error as ChangeCursorExpiredError {
                 if let damage = error.damage {
                     logger.error("a change cannot be read", metadata: ["error": "\(damage)"])
@@ -187,8 +193,11 @@ final class ChangeStream: Sendable {
     }
 
     /// Sends what the follower doesn't know yet, then `ready`.
-    private func sendNews(after start: ChangeCursor?, to events: AsyncChannel<ByteBuffer>) async throws -> ChangeCursor
-    {
+    private func sendNews(
+        after start: ChangeCursor?,
+        _ access: Access,
+        to events: AsyncChannel<ByteBuffer>
+    ) async throws -> ChangeCursor {
         var cursor: ChangeCursor
         if let start {
             cursor = start
@@ -208,7 +217,9 @@ final class ChangeStream: Sendable {
             }
             cursor = snapshot.cursor
         }
-        await events.send(ByteBuffer(event: "ready", data: "{}", id: cursor))
+        // The page shows what its token allows.
+        let data = access == .full ? "{}" : #"{"access":"\#(access.rawValue)"}"#
+        await events.send(ByteBuffer(event: "ready", data: data, id: cursor))
         return cursor
     }
 

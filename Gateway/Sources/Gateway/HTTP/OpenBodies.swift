@@ -3,18 +3,6 @@ import NIOCore
 import ServiceLifecycle
 import Synchronization
 
-/// Refuses a body that says it is too large before any of it is read.
-struct BodySizeMiddleware: RouterMiddleware {
-    func handle(
-        _ request: Request,
-        context: GatewayContext,
-        next: (Request, GatewayContext) async throws -> Response
-    ) async throws -> Response {
-        if request.contentLength > Request.maximumBodySize { throw Problem.tooLarge(Request.maximumBodySize) }
-        return try await next(request, context)
-    }
-}
-
 /// The bodies that are being read. One that trickles, a byte now and then, would keep its connection for ever.
 final class OpenBodies: Sendable {
     private struct Body {
@@ -47,8 +35,8 @@ final class OpenBodies: Sendable {
     }
 }
 
-/// Notes which bodies are being read.
-struct OpenBodiesMiddleware: RouterMiddleware {
+/// Refuses a body that says it is too large before any of it is read, and notes which bodies are being read.
+struct BodyMiddleware: RouterMiddleware {
     let bodies: OpenBodies
 
     func handle(
@@ -57,6 +45,7 @@ struct OpenBodiesMiddleware: RouterMiddleware {
         next: (Request, GatewayContext) async throws -> Response
     ) async throws -> Response {
         guard request.hasBody else { return try await next(request, context) }
+        if request.contentLength > Request.maximumBodySize { throw Problem.tooLarge(Request.maximumBodySize) }
         bodies.insert(context)
         defer { bodies.remove(context) }
         return try await next(request, context)

@@ -7,7 +7,11 @@ import NIOCore
 /// The page, in one piece without foreign resources.
 enum Page {
     private static let style = String(decoding: PackageResources.page_css, as: UTF8.self)
-    private static let script = String(decoding: PackageResources.page_js, as: UTF8.self)
+    /// In the order in which each uses those before it.
+    private static let script = [
+        PackageResources.words_js, PackageResources.sessions_js, PackageResources.list_js, PackageResources.panel_js,
+        PackageResources.actions_js, PackageResources.attention_js, PackageResources.stream_js,
+    ].map { String(decoding: $0, as: UTF8.self) }.joined(separator: "\n")
         .replacingOccurrences(of: "{/* reasons */}", with: reasons)
 
     private static var reasons: String {
@@ -18,7 +22,7 @@ enum Page {
 
     private static let document = String(decoding: PackageResources.page_html, as: UTF8.self)
         .replacingOccurrences(of: "/* page.css */", with: style)
-        .replacingOccurrences(of: "/* page.js */", with: script)
+        .replacingOccurrences(of: "/* scripts */", with: script)
 
     /// Only this style and this script run, and nothing is loaded from elsewhere.
     private static let policy = [

@@ -202,8 +202,9 @@ struct ProblemMiddleware: RouterMiddleware {
                 context.closeSoon()
             }
         }
-        response.headers[.xContentTypeOptions] = "nosniff"
-        response.headers[.crossOriginResourcePolicy] = "same-origin"
+        // No answer has these, and to replace a header takes a search.
+        response.headers.append(HTTPField(name: .xContentTypeOptions, value: "nosniff"))
+        response.headers.append(HTTPField(name: .crossOriginResourcePolicy, value: "same-origin"))
         if !response.headers.contains(.cacheControl) { response.headers[.cacheControl] = "no-store" }
         return response
     }

@@ -26,8 +26,7 @@ struct Routes: Sendable {
         router.add(middleware: RequestLogMiddleware())
         if !origins.isEmpty { router.add(middleware: OriginMiddleware(origins: origins)) }
         router.add(middleware: ProblemMiddleware())
-        router.add(middleware: BodySizeMiddleware())
-        router.add(middleware: OpenBodiesMiddleware(bodies: bodies))
+        router.add(middleware: BodyMiddleware(bodies: bodies))
         if !hasToken { router.add(middleware: LoopbackMiddleware(origins: origins)) }
         // A middleware holds for the routes that are added after it, so these three need no token.
         add("/health", to: router, [.get: { _, _ in try .json(["status": "ok"]) }])
@@ -333,6 +332,10 @@ extension GatewayContext {
 extension String {
     /// Decodes a part of a URL's path, byte for byte. Foundation leaves out a byte order mark at the front, which made two ids one.
     init?(percentEncoded text: String) {
+        guard text.utf8.contains(UInt8(ascii: "%")) else {
+            self = text
+            return
+        }
         var bytes: [UInt8] = []
         var rest = Substring(text).utf8
         while let byte = rest.popFirst() {

@@ -43,7 +43,7 @@ struct RequestLogMiddleware: RouterMiddleware {
         let id = request.headers[.xRequestID].flatMap { Self.isPlain($0) ? $0 : nil } ?? context.id
         let start = ContinuousClock.now
         var response = try await next(request, context)
-        response.headers[.xRequestID] = id
+        response.headers.append(HTTPField(name: .xRequestID, value: id))
         guard context.logger.logLevel <= .info else { return response }
         context.logger[metadataKey: "hb.request.id"] = nil
         let worker = context.record.worker ?? request.uri.queryParameters["worker"].map(String.init)
