@@ -8,7 +8,6 @@ final class OpenBodies: Sendable {
     private struct Body {
         let begin: ContinuousClock.Instant
         let channel: any Channel
-        let record: RequestRecord
     }
 
     /// How long a client may take to send one.
@@ -17,38 +16,25 @@ final class OpenBodies: Sendable {
 
     init(limit: Duration) { self.limit = limit }
 
-    fileprivate func insert(_ context: GatewayContext) {
-        let body = Body(begin: .now, channel: context.channel, record: context.record)
-        bodies.withLock { $0[ObjectIdentifier(context.record)] = body }
-    }
-
-    fileprivate func remove(_ context: GatewayContext) {
-        _ = bodies.withLock { $0.removeValue(forKey: ObjectIdentifier(context.record)) }
+    /// Reads a body, unless it is too large or comes too slowly.
+    func collect(_ request: Request, _ context: GatewayContext) async throws -> ByteBuffer {
+        // Before any of it is read.
+        guard request.contentLength <= Request.maximumBodySize else { throw Problem.tooLarge(Request.maximumBodySize) }
+        let key = ObjectIdentifier(context.record)
+        let body = Body(begin: .now, channel: context.channel)
+        bodies.withLock { $0[key] = body }
+        defer { bodies.withLock { $0[key] = nil } }
+        let collected = try await request.body.collect(upTo: Request.maximumBodySize)
+        context.record.isBodyRead = true
+        return collected
     }
 
     /// Closes the connections of those that are late.
     fileprivate func closeLate() {
         let late = bodies.withLock { bodies in
-            bodies.values.filter { !$0.record.isBodyRead && $0.begin.duration(to: .now) > limit }
+            bodies.values.filter { $0.begin.duration(to: .now) > limit }
         }
         for body in late { body.channel.close(promise: nil) }
-    }
-}
-
-/// Refuses a body that says it is too large before any of it is read, and notes which bodies are being read.
-struct BodyMiddleware: RouterMiddleware {
-    let bodies: OpenBodies
-
-    func handle(
-        _ request: Request,
-        context: GatewayContext,
-        next: (Request, GatewayContext) async throws -> Response
-    ) async throws -> Response {
-        guard request.hasBody else { return try await next(request, context) }
-        if request.contentLength > Request.maximumBodySize { throw Problem.tooLarge(Request.maximumBodySize) }
-        bodies.insert(context)
-        defer { bodies.remove(context) }
-        return try await next(request, context)
     }
 }
 

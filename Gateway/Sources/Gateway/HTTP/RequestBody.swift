@@ -28,6 +28,7 @@ extension Request {
     func json<Value: Decodable>(
         as type: Value.Type,
         _ context: GatewayContext,
+        _ bodies: OpenBodies,
         contentTypes: [String] = ["application/json"]
     ) async throws -> Value {
         guard let contentType = headers[.contentType],
@@ -43,8 +44,7 @@ extension Request {
                 detail: "Send the header Content-Type: \(contentTypes.joined(separator: " or "))."
             )
         }
-        let body = Data(buffer: try await body.collect(upTo: Self.maximumBodySize))
-        context.record.isBodyRead = true
+        let body = Data(buffer: try await bodies.collect(self, context))
         // Foundation would take it for UTF-16.
         guard !body.contains(0), String(validating: body, as: UTF8.self) != nil else {
             throw Problem.badRequest("invalid_body", "The JSON of the body is not UTF-8.")

@@ -23,10 +23,9 @@ struct Routes: Sendable {
     func router() -> Router<GatewayContext> {
         let router = Router(context: GatewayContext.self, options: .autoGenerateHeadEndpoints)
         let hasToken = secrets.values.token != nil
-        router.add(middleware: RequestLogMiddleware())
+        // Few, since each is one more call of an async function for every request. The first sees the answers to errors too.
         if !origins.isEmpty { router.add(middleware: OriginMiddleware(origins: origins)) }
-        router.add(middleware: ProblemMiddleware())
-        router.add(middleware: BodyMiddleware(bodies: bodies))
+        router.add(middleware: AnswerMiddleware())
         if !hasToken { router.add(middleware: LoopbackMiddleware(origins: origins)) }
         // A middleware holds for the routes that are added after it, so these three need no token.
         add("/health", to: router, [.get: { _, _ in try .json(["status": "ok"]) }])
@@ -121,7 +120,7 @@ struct Routes: Sendable {
     private struct Creation: Decodable { var id: String? }
 
     @Sendable private func create(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        let id = try await request.json(as: Creation.self, context).id
+        let id = try await request.json(as: Creation.self, context, bodies).id
         guard id == nil || id == "" || id!.isAddressable else {
             throw Problem(
                 status: .unprocessableContent,
@@ -159,7 +158,7 @@ struct Routes: Sendable {
     @Sendable private func update(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let id = try context.sessionID()
         let types = ["application/merge-patch+json", "application/json"]
-        let updates = try await request.json(as: SessionUpdates.self, context, contentTypes: types)
+        let updates = try await request.json(as: SessionUpdates.self, context, bodies, contentTypes: types)
         return .session(try await manager.updateSession(id, updates.checked()))
     }
 
@@ -218,7 +217,7 @@ struct Routes: Sendable {
 
     @Sendable private func receive(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let id = try context.sessionID()
-        let event = try await request.json(as: WorkerEvent.self, context)
+        let event = try await request.json(as: WorkerEvent.self, context, bodies)
         context.record.worker = event.worker?.name
         do {
             guard let session = try await events.receive(event, for: id) else { return Response(status: .noContent) }
@@ -230,7 +229,7 @@ struct Routes: Sendable {
 
     @Sendable private func claim(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let id = try context.sessionID()
-        let worker = try await request.json(as: Worker.self, context)
+        let worker = try await request.json(as: Worker.self, context, bodies)
         context.record.worker = worker.name
         return .session(try await events.claim(id, by: worker))
     }

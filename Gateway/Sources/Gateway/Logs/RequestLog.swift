@@ -32,20 +32,23 @@ final class RequestRecord: Sendable {
     }
 }
 
-/// Gives each request an id, also as a header, and logs it in a line once it is answered. A stream is logged when it begins.
-struct RequestLogMiddleware: RouterMiddleware {
-    func handle(
-        _ request: Request,
-        context: GatewayContext,
-        next: (Request, GatewayContext) async throws -> Response
-    ) async throws -> Response {
-        var context = context
-        let id = request.headers[.xRequestID].flatMap { Self.isPlain($0) ? $0 : nil } ?? context.id
-        let start = ContinuousClock.now
-        var response = try await next(request, context)
-        response.headers.append(HTTPField(name: .xRequestID, value: id))
-        guard context.logger.logLevel <= .info else { return response }
-        context.logger[metadataKey: "hb.request.id"] = nil
+/// A request as it is logged: in a line once it is answered, or when its stream begins.
+struct RequestLog {
+    /// Also a header: the client's, if it is plain.
+    let id: String
+    private let request: Request
+    private let context: GatewayContext
+    private let start = ContinuousClock.now
+
+    init(_ request: Request, _ context: GatewayContext) {
+        (self.request, self.context) = (request, context)
+        id = request.headers[.xRequestID].flatMap { Self.isPlain($0) ? $0 : nil } ?? context.id
+    }
+
+    func write(_ response: Response) {
+        guard context.logger.logLevel <= .info else { return }
+        var logger = context.logger
+        logger[metadataKey: "hb.request.id"] = nil
         let worker = context.record.worker ?? request.uri.queryParameters["worker"].map(String.init)
         var metadata: Logger.Metadata = [
             "method": "\(request.method)",
@@ -56,8 +59,7 @@ struct RequestLogMiddleware: RouterMiddleware {
             "request": "\(id)",
         ]
         if let worker, let name = Worker(name: worker)?.name { metadata["worker"] = "\(name.debugDescription)" }
-        context.logger.info("request", metadata: metadata)
-        return response
+        logger.info("request", metadata: metadata)
     }
 
     /// In tenths.
