@@ -123,8 +123,15 @@ function close(id) {
 }
 
 // Unlinks the account on the phone: Baileys then closes the socket with 401, which is reported as any other end.
-function logOut(id, { socket }) {
-  socket.logout().catch((error) => console.error(`${id} was not logged out:`, error.message));
+async function logOut(id, account) {
+  for (let attempt = 0; accounts.get(id) === account && account.isOpen && account.wish === "logout"; attempt++) {
+    try {
+      return await account.socket.logout();
+    } catch (error) {
+      console.error(`${id} was not logged out:`, error.message);
+      await sleep(pauseOf(attempt));
+    }
+  }
 }
 
 // Removes what links an account, and unlinks it on the phone through a socket. A session that is served later waits for that.
@@ -162,6 +169,8 @@ function look(session, place = 0) {
     }
     return;
   }
+  // This worker has no socket for it, so it is stopped already.
+  if (session.wish === "stop" && session.holder === gateway.worker) return stop(session);
   // An account that another worker linked waits for that one.
   const isOurs = !session.linked || existsSync(folder(session.id));
   if (session.needsSocket && gateway.isFree(session) && isOurs) start(session, place * 200);

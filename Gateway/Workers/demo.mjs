@@ -113,6 +113,10 @@ function serve(session) {
     if (!isNews || (wish !== "logout" && wish !== "pair")) return;
     socket.close();
   }
+  // It has no socket, so it is stopped already.
+  if (wish === "stop" && session.holder === gateway.worker && session.status !== "disconnected") {
+    gateway.report(id, "session", { status: "disconnected", reason: "stopped" });
+  }
   if (wish === "logout" || wish === "pair") paired.delete(id);
   if (wish === "logout" && isNews && gateway.isFree(session)) {
     gateway.claim(id).then((claimed) => claimed && gateway.report(id, "connection.update", closed(401, "Intentional Logout")));

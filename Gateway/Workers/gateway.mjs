@@ -5,7 +5,8 @@ const pauses = [1, 2, 4, 8, 10].map((seconds) => seconds * 1000);
 const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 const pauseBefore = (attempt) => sleep(pauses[Math.min(attempt, pauses.length - 1)]);
 
-// What a report returns when another worker serves the session, or this one's lease is over: close the socket.
+// What a report returns when another worker serves the session, an operator stopped it, or this worker's lease is over: close the
+// socket.
 export const lost = Symbol("lost");
 
 export class Gateway {
@@ -59,7 +60,7 @@ export class Gateway {
       const problem = await response?.json().catch(() => null);
       // Not any 404: a proxy that lost the gateway says so too.
       if (problem?.code === "session_not_found") return null;
-      if (["not_the_holder", "lease_lost", "taken"].includes(problem?.code)) return lost;
+      if (["not_the_holder", "lease_lost", "taken", "stopped"].includes(problem?.code)) return lost;
       if (response?.status === 204 || response?.status === 422) return undefined; // nothing to say, or too late
       // A proxy's answer may pass, and so does a token that is being changed; what else the gateway refused doesn't get better.
       if (problem?.code && response.status < 500 && response.status !== 401) throw new Error(`${response.status}, ${problem.code}`);

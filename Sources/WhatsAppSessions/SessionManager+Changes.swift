@@ -24,10 +24,10 @@ extension SessionManager {
         try store.read(Self.changes(after: cursor, limit: limit)).changes
     }
 
-    /// Returns the last changes of one session, the newest first: what is still in the journal, also of one that was deleted. Damaged
-    /// changes are left out.
+    /// Returns the last changes of one session, the newest first, as far as they are still in the journal. A deleted session has them
+    /// too. Damaged changes are left out.
     ///
-    /// It looks through the journal from its end, which takes milliseconds where the session has changed less often than `limit`.
+    /// The journal is read from its end, which takes milliseconds if the session has fewer than `limit` changes in it.
     ///
     /// - Parameters:
     ///   - sessionID: The session.

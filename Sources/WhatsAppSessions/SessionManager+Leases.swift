@@ -21,7 +21,7 @@ extension SessionManager {
         try store.read(.lease(holder: holder)).lease
     }
 
-    /// Returns the leases that live, the oldest first, and how many sessions each has.
+    /// Returns the leases that haven't ended, the oldest first, and how many sessions each has.
     public func getLeases() throws -> [LeaseOverview] {
         try store.read(.leases).leases
     }
@@ -112,7 +112,7 @@ extension SessionManager {
         try await store.read(.lease(holder: holder)).lease
     }
 
-    /// Returns the leases that live, the oldest first, without blocking.
+    /// Returns the leases that haven't ended, the oldest first, without blocking.
     public func getLeases() async throws -> [LeaseOverview] {
         try await store.read(.leases).leases
     }

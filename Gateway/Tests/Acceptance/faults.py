@@ -488,6 +488,34 @@ def operated():
             assert lines and all({"time", "level", "message"} <= json.loads(line).keys() for line in lines), lines
             assert not any("S3CRET" in line or "horse" in line for line in lines), lines
             print(f"  {len(lines)} lines of JSON, secrets read again at SIGHUP, and an end with a sentence when the file is moved")
+    # A receiver that refuses all that is about one session.
+    told = []
+    class Refuses(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            isRefused = message.get("session") == "refused"
+            if not isRefused: told.append(message.get("session"))
+            self.send_response(404 if isRefused else 200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+        def log_message(self, *_): pass
+    receiver = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refuses)
+    threading.Thread(target=receiver.serve_forever, daemon=True).start()
+    with folder() as directory:
+        file = os.path.join(directory, "sessions.sqlite")
+        url = f"http://127.0.0.1:{receiver.server_port}/"
+        with Gateway("--file", file, "--webhook", url, "--webhook-pause", "20", "--webhook-patience", "1") as gateway:
+            gateway.create("refused")
+            eventually(lambda: gateway.request("GET", "/ready")[1].get("webhooks") == "failing", "/ready says that the receiver fails")
+            gateway.create("next")
+            eventually(lambda: "next" in told, "the next message goes on")
+            eventually(lambda: gateway.request("GET", "/ready")[1] == {"status": "ready", "database": "ok", "webhooks": "ok"}, "and it answers again")
+            [aside] = [name for name in os.listdir(directory) if "webhook-refused" in name]
+            assert json.loads(open(os.path.join(directory, aside)).read())["message"]["session"] == "refused"
+            assert os.stat(os.path.join(directory, aside)).st_mode & 0o777 == 0o600
+            assert any("set aside" in line for line in gateway.log), gateway.log
+            print("  a message that is refused is set aside, and /ready says how the receiver does")
+    receiver.shutdown()
     with Gateway() as gateway:
         limits = resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE)
         assert limits[0] == limits[1], limits

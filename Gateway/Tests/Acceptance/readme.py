@@ -2,6 +2,7 @@
 import http.client, json, os, re, shutil, socket, subprocess, sys, time
 from gateway import PACKAGE, Gateway, eventually, folder
 
+OLD = os.path.join(PACKAGE, "../Tests/WhatsAppSessionsTests/Fixtures/releases/0.1.0/sessions.sqlite")
 README = open(os.path.join(PACKAGE, "README.md"), encoding="utf-8").read()
 
 
@@ -129,6 +130,20 @@ def backups():
             gateway.start()
             sessions = gateway.request("GET", "/sessions")[1]["sessions"]
             assert [(session["id"], session["status"]) for session in sessions] == [("before", "disconnected")], sessions
+    with folder() as directory:
+        # A file of 0.1.0, and back to it.
+        file = os.path.join(directory, "sessions.sqlite")
+        shutil.copy(OLD, file)
+        version = lambda: subprocess.run(["sqlite3", file, "PRAGMA user_version"], capture_output=True, text=True, check=True).stdout
+        before = version()
+        run = lambda name: subprocess.run(["bash", "-euc", block(name)], cwd=directory, check=True)
+        run("upgrade")
+        with Gateway("--file", file) as gateway:
+            ids = [session["id"] for session in gateway.request("GET", "/sessions")[1]["sessions"]]
+            gateway.stop()
+        assert int(version()) > int(before) and ids, (before, version(), ids)
+        run("rollback")
+        assert version() == before
 
 
 def systemd():

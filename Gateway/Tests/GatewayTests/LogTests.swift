@@ -93,12 +93,12 @@ import WhatsAppSessions
         let line = JSONLogHandler.line(
             .notice,
             "two \"lines\"\nof text",
-            ["session": "a/b", "error": "\(1)"],
+            ["session": "a/b", "error": "\(1)", "status": .stringConvertible(200), "ms": .stringConvertible(0.5)],
             at: Date(timeIntervalSince1970: 1.5)
         )
         #expect(
             line
-                == #"{"error":"1","level":"notice","message":"two \"lines\"\nof text","session":"a/b","time":"1970-01-01T00:00:01.500Z"}"#
+                == #"{"error":"1","level":"notice","message":"two \"lines\"\nof text","ms":0.5,"session":"a/b","status":200,"time":"1970-01-01T00:00:01.500Z"}"#
         )
     }
 }

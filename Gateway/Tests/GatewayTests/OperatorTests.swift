@@ -12,8 +12,8 @@ import WhatsAppSessions
         try await gateway.post("connection.update", #"{"connection":"open"}"#, worker: worker)
     }
 
-    private func serve(_ gateway: RunningGateway) async throws {
-        _ = try await gateway.manager.openLease(holder: "eu-1", lasting: .seconds(60))
+    private func serve(_ gateway: RunningGateway, for time: Duration = .seconds(60)) async throws {
+        _ = try await gateway.manager.openLease(holder: "eu-1", lasting: time)
         try await online(gateway, worker: "eu-1")
     }
 
@@ -112,12 +112,19 @@ import WhatsAppSessions
         var configuration = Configuration(file: folder.file)
         configuration.lease = .seconds(1)
         try await withGateway(configuration) { gateway in
-            try await online(gateway)
+            try await serve(gateway, for: .seconds(5))
             try await order("stop", gateway)
+            try await gateway.post("connection.update", #"{"connection":"close"}"#, worker: "eu-1")
         }
         try await withGateway(configuration) { gateway in
+            _ = try await gateway.manager.openLease(holder: "eu-2", lasting: .seconds(60))
+            // Once the lease of its first worker is over.
+            try await expectEventually {
+                let answer = try await gateway.post("connection.update", #"{"connection":"open"}"#, worker: "eu-2")
+                return try answer.problem.code == "stopped"
+            }
             let session = try await gateway.manager.getSession("support")
-            #expect(session?.wish == .stop)
+            #expect(session?.wish == .stop && session?.status == .disconnected)
             #expect(try await !needsSocket(gateway))
         }
     }
@@ -138,7 +145,67 @@ import WhatsAppSessions
         }
     }
 
+    @Test func `a start is not undone by the report of the stop before`() async throws {
+        try await withGateway { gateway in
+            try await serve(gateway)
+            try await order("stop", gateway)
+            try await order("start", gateway)
+            let late = #"{"status":"disconnected","reason":"stopped"}"#
+            let session = try await gateway.post("session", late, worker: "eu-1").session
+            #expect(session.status == .initializing)
+            #expect(session.disconnectReason == nil)
+            #expect(try await needsSocket(gateway))
+        }
+    }
+
+    @Test func `an account that was linked while it is being stopped is known`() async throws {
+        try await withGateway { gateway in
+            _ = try await gateway.manager.openLease(holder: "eu-1", lasting: .seconds(60))
+            try await gateway.manager.createSession("support")
+            try await gateway.post("connection.update", #"{"qr":"2@one"}"#, worker: "eu-1")
+            try await order("stop", gateway)
+            let session = try await gateway.post(
+                "PairSuccess",
+                #"{"ID":"447700900123:1@s.whatsapp.net","BusinessName":"Ana"}"#,
+                worker: "eu-1"
+            ).session
+            #expect(session.phoneNumber == "447700900123" && session.name == "Ana")
+            #expect(session.isLinked && session.wish == .stop)
+        }
+    }
+
     // MARK: Log out and pair
+
+    @Test(arguments: ["offline", "with a code"])
+    func `a logout ends also where nothing is left to unlink`(state: String) async throws {
+        try await withGateway { gateway in
+            try await serve(gateway)
+            try await order("stop", gateway)
+            try await gateway.post("connection.update", #"{"connection":"close"}"#, worker: "eu-1")
+            try await order("logout", gateway)
+            // Its worker says at once that it is logged out; or its credentials were gone, and a code shows.
+            if state == "offline" {
+                try await gateway.post("LoggedOut", "{}", worker: "eu-1")
+            } else {
+                try await gateway.post("connection.update", #"{"qr":"2@one"}"#, worker: "eu-1")
+            }
+            let session = try #require(try await gateway.manager.getSession("support"))
+            #expect(session.wish == nil)
+            #expect(session.status == (state == "offline" ? .disconnected : .qrWaiting))
+            if state == "offline" { #expect(session.disconnectReason?.text == "logged out" && !session.isLinked) }
+        }
+    }
+
+    @Test func `a wish is not made by a patch, which looks at nothing`() async throws {
+        try await withGateway { gateway in
+            try await online(gateway)
+            for body in [#"{"wish":"stop"}"#, #"{"wish":null}"#] {
+                let answer = try await gateway.send(.patch, "/sessions/support", body)
+                #expect(try answer.problem.code == "invalid_body")
+            }
+            #expect(try await gateway.manager.getSession("support")?.wish == nil)
+        }
+    }
 
     @Test func `a logout waits for the worker, which needs a socket for it, and is over once the account is unlinked`()
         async throws
@@ -220,7 +287,7 @@ import WhatsAppSessions
         let leases = WorkerLeases(manager: manager, duration: .seconds(30))
         let events = WorkerEvents(manager: manager, leases: leases, turns: turns)
         let operators = Operators(manager: manager, turns: turns)
-        let demo = Task { try await DemoWorker(manager: manager, events: events, speed: 500).run() }
+        let demo = Task { try await DemoWorker(manager: manager, events: events, speed: 100).run() }
         defer { demo.cancel() }
         try await manager.createSession("mine")
         func becomes(_ status: Session.Status) async throws {
@@ -234,6 +301,8 @@ import WhatsAppSessions
         }
         _ = try await operators.order(.start, for: "mine")
         try await becomes(.connected)
+        // An offline one too.
+        _ = try await operators.order(.stop, for: "mine")
         _ = try await operators.order(.logOut, for: "mine")
         try await expectEventually { try await manager.getSession("mine")?.wish == nil }
         #expect(try await manager.getSession("mine")?.isLinked == false)

@@ -52,6 +52,20 @@ import WhatsAppSessions
         #expect(try await manager.newestCursor() != start)
     }
 
+    @Test func `each session is encoded once for all who begin, and again only when it changes`() async throws {
+        let manager = try SessionManager()
+        let board = SessionBoard(manager: manager)
+        for number in 0..<600 { try await manager.createSession("\(number)") }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for _ in 0..<50 { group.addTask { _ = try await board.snapshot() } }
+            try await group.waitForAll()
+        }
+        #expect(await board.encodings == 600)
+        for _ in 0..<3 { try await manager.updateSession("7", SessionUpdates(name: .set(UUID().uuidString))) }
+        for _ in 0..<50 { _ = try await board.snapshot() }
+        #expect(await board.encodings == 601)
+    }
+
     @Test func `whoever has made a change finds it on the board, however many ask at once`() async throws {
         let folder = TemporaryFolder()
         for storage in [SessionManager.Storage.memory, .file(path: folder.file)] {

@@ -1,3 +1,4 @@
+import AsyncHTTPClient
 import Foundation
 import HTTPTypes
 import Hummingbird
@@ -312,6 +313,15 @@ import WhatsAppSessions
         #expect(headers[.authorization] == "Basic dXNlcjpTM0NSRVQ=")
         #expect(headers[.userAgent] == "whatsapp-gateway/\(Version.current)")
         #expect(!log.lines.isEmpty && !log.lines.contains { $0.text.contains("S3CRET") })
+    }
+
+    @Test func `a connection that the receiver had closed is no failure, and a refusal that may pass is none`() {
+        #expect(WebhookFailure.error(HTTPClientError.remoteConnectionClosed).isClosedConnection)
+        #expect(WebhookFailure.error(IOError(errnoCode: ECONNRESET, reason: "read")).isClosedConnection)
+        #expect(!WebhookFailure.error(HTTPClientError.connectTimeout).isClosedConnection)
+        #expect(!WebhookFailure.error(IOError(errnoCode: ECONNREFUSED, reason: "connect")).isClosedConnection)
+        #expect([400, 404, 499].map { WebhookFailure.status($0).refusal } == [400, 404, 499])
+        #expect([200, 302, 408, 425, 429, 500].map { WebhookFailure.status($0).refusal }.allSatisfy { $0 == nil })
     }
 
     @Test func `a connection that is refused fails at once, and why is said`() async throws {

@@ -31,7 +31,8 @@ type Session struct {
 }
 
 var (
-	// ErrLost means that another worker serves the session, or that the lease is over: close the socket.
+	// ErrLost means that another worker serves the session, that an operator stopped it, or that the lease is over: close the
+	// socket.
 	ErrLost = errors.New("another worker serves the session")
 	// ErrDeleted means that there is no such session any more.
 	ErrDeleted = errors.New("the session was deleted")
@@ -162,7 +163,8 @@ func (gateway *Gateway) post(path string, body []byte) (*Session, error) {
 	switch {
 	case problem.Code == "session_not_found":
 		return nil, ErrDeleted
-	case problem.Code == "not_the_holder", problem.Code == "lease_lost", problem.Code == "taken":
+	case problem.Code == "not_the_holder", problem.Code == "lease_lost", problem.Code == "taken",
+		problem.Code == "stopped":
 		return nil, ErrLost
 	case problem.Code != "" && response.StatusCode == http.StatusUnprocessableEntity:
 		return nil, ErrLate

@@ -99,9 +99,12 @@ func (worker *Worker) Deleted(id string) {
 	worker.mutex.Lock()
 	account := worker.accounts[id]
 	delete(worker.accounts, id)
-	worker.forget(id)
+	if account != nil && account.client != nil {
+		worker.forget(id)
+	}
 	worker.mutex.Unlock()
 	if account == nil || account.client == nil {
+		worker.gateway.InTurn(id, func() { worker.discard(id) })
 		return
 	}
 	// Not here, where the stream is read; and before another session of this id is served.
@@ -155,6 +158,11 @@ func (worker *Worker) look(session Session, pause time.Duration) {
 		}
 		return
 	}
+	// This worker has no socket for it, so it is stopped already.
+	if session.Wish == "stop" && session.Holder == worker.gateway.worker {
+		go worker.stop(session)
+		return
+	}
 	// An account that another worker linked waits for that one.
 	isOurs := !session.Linked || worker.linked[session.ID] != ""
 	if !session.NeedsSocket || !worker.gateway.IsFree(session) || !isOurs {
@@ -192,8 +200,15 @@ func (worker *Worker) logOut(id string, account *account) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	if err := account.client.Logout(ctx); err != nil {
-		// It is tried again when the account is online once more.
 		log.Printf("%s was not logged out: %v", id, err)
+		time.AfterFunc(10*time.Second, func() {
+			worker.mutex.Lock()
+			isWanted := worker.accounts[id] == account && account.isOnline && account.wish == "logout"
+			worker.mutex.Unlock()
+			if isWanted {
+				worker.logOut(id, account)
+			}
+		})
 		return
 	}
 	worker.report(id, account, "LoggedOut", map[string]any{"Reason": 401})

@@ -16,8 +16,8 @@ public struct Session: Identifiable, Hashable, Codable, Sendable {
         case disconnected
     }
 
-    /// What an operator wants of a session. It is kept until it is done or taken back, over restarts of everything; the host tells
-    /// the worker, and updates the session with what comes of it.
+    /// An operator's request. It is kept, across restarts, until an update clears it: the host tells the worker, and clears the
+    /// wish once the worker has done it.
     public enum Wish: String, Codable, CaseIterable, Sendable {
         /// Close the connection, and keep what links the account.
         case stop
@@ -62,7 +62,7 @@ public struct Session: Identifiable, Hashable, Codable, Sendable {
     /// Who serves the session: the holder of the lease under which it was claimed, until that lease is over; `nil` when nobody does
     /// (<doc:Leases>).
     public let holder: String?
-    /// What an operator wants of it; `nil` when nothing. No change of the status clears it.
+    /// The operator's pending request, or `nil`. No change of the status clears it.
     public let wish: Wish?
 
     /// Creates a value, in a test for instance. No manager knows of it. `statusChangedAt` is `createdAt` unless given.

@@ -16,7 +16,7 @@ public struct SessionLease: Hashable, Codable, Sendable {
     }
 }
 
-/// A lease that lives, and what is served under it.
+/// A lease that hasn't ended, and how many sessions it has.
 public struct LeaseOverview: Hashable, Sendable {
     /// The lease.
     public let lease: SessionLease

@@ -30,7 +30,7 @@ public struct SessionUpdates: Hashable, Sendable {
     public var disconnectReason: FieldUpdate<DisconnectReason>
     /// What WhatsApp doesn't let the account do.
     public var restriction: FieldUpdate<String>
-    /// What an operator wants of the session.
+    /// The operator's pending request.
     public var wish: FieldUpdate<Session.Wish>
 
     /// Creates an update; what is not named stays unchanged.

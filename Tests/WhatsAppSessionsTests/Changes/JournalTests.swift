@@ -280,6 +280,9 @@ import Testing
         // In a file the history is another one since the table was rebuilt.
         let rest = try manager.getChanges(after: ChangeCursor(history: first().history, number: 1))
         #expect(rest.map(\.sessionID) == [second.sessionID])
+        // In the history of a session it is left out.
+        #expect(try manager.getChanges(of: "support") == [])
+        #expect(try manager.getChanges(of: "sales").map(\.kind) == [.created])
     }
 
     @Test func `a page ends before a damaged change`() throws {

@@ -13,8 +13,6 @@ import WhatsAppSessions
 /// A follower costs a cursor and no queue: the journal is the buffer, and a follower that reads slowly is served as it reads.
 final class ChangeStream: Sendable {
     private static let pingInterval = Duration.seconds(15)
-    /// How long a client may leave what was sent unread. It acknowledges it and reads nothing: a stopped program.
-    private static let writeTimeout = TimeAmount.seconds(60)
     /// How long the network may leave what was sent unacknowledged, in milliseconds. The client has vanished.
     private static let acknowledgeTimeout = 30_000
     private static let pageSize = 256
@@ -93,13 +91,7 @@ final class ChangeStream: Sendable {
                         try await self.serve(worker, after: cursor, to: events)
                     }
                     group.addTask { try? await self.sendPings(to: events) }
-                    for await event in events {
-                        let timeout = context.channel.eventLoop.scheduleTask(in: Self.writeTimeout) {
-                            [channel = context.channel] in channel.close(promise: nil)
-                        }
-                        defer { timeout.cancel() }
-                        try await writer.write(event)
-                    }
+                    for await event in events { try await writer.write(event, context) }
                     group.cancelAll()
                     // Why the changes ended, if they did.
                     try await group.waitForAll()
@@ -136,38 +128,36 @@ final class ChangeStream: Sendable {
         let start = Self.clock
         let lease = try await leases.open(worker)
         await events.send(ByteBuffer(lease: lease, since: start, lasting: leases.duration))
-        await leases.noteStream(of: lease, isOpen: true)
-        do {
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask { try await self.sendChanges(after: cursor, .full, to: events) }
-                group.addTask { try await self.keepAlive(lease, of: worker, events) }
-                try await group.next()
-                group.cancelAll()
-                try await group.waitForAll()
-            }
-        } catch {
-            await leases.noteStream(of: lease, isOpen: false)
-            throw error
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await self.sendChanges(after: cursor, .full, to: events) }
+            group.addTask { try await self.keepAlive(lease, of: worker, events) }
+            try await group.next()
+            group.cancelAll()
+            try await group.waitForAll()
         }
-        await leases.noteStream(of: lease, isOpen: false)
     }
 
     /// Renews a lease until the task is cancelled, and tells the worker each time: it counts the lease from there. One that was lost,
     /// while the database could not be written for instance, is replaced.
     private func keepAlive(_ first: SessionLease, of worker: Worker, _ events: AsyncChannel<ByteBuffer>) async throws {
         var lease = first
+        await leases.noteStream(of: lease, isOpen: true)
         while (try? await Task.sleep(for: leases.duration / 3)) != nil {
             let start = Self.clock
             do {
                 try await leases.renewNow(lease)
             } catch is LeaseLostError {
-                lease = try await leases.open(worker)
+                guard let another = try? await leases.open(worker) else { continue }
+                await leases.noteStream(of: lease, isOpen: false)
+                lease = another
+                await leases.noteStream(of: lease, isOpen: true)
             } catch {
                 logger.error("a lease was not renewed", metadata: ["error": "\(error)"])
                 continue
             }
             await events.send(ByteBuffer(lease: lease, since: start, lasting: leases.duration))
         }
+        await leases.noteStream(of: lease, isOpen: false)
         // The worker has all of the lease's time to come back.
         try? await leases.renewNow(lease)
     }
@@ -288,9 +278,10 @@ extension ByteBuffer {
     }
 
     fileprivate init(session: Session, id: ChangeCursor) {
-        self.init(string: "event: session\nid: \(id)\ndata: ")
-        writeSession(session)
-        writeStaticString("\n\n")
+        var text = Array("event: session\nid: \(id)\ndata: ".utf8)
+        text.writeSession(session)
+        text.writeStaticString("\n\n")
+        self.init(bytes: text)
     }
 }
 

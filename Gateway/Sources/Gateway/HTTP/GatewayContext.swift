@@ -1,6 +1,17 @@
 import Hummingbird
 import NIOCore
 
+extension ResponseBodyWriter {
+    /// Writes a piece, and closes the connection if it isn't taken for a minute: the client acknowledges what comes and reads nothing.
+    mutating func write(_ piece: ByteBuffer, _ context: GatewayContext) async throws {
+        let timeout = context.channel.eventLoop.scheduleTask(in: .seconds(60)) { [channel = context.channel] in
+            channel.close(promise: nil)
+        }
+        defer { timeout.cancel() }
+        try await write(piece)
+    }
+}
+
 /// A request's context, with its connection.
 struct GatewayContext: RequestContext {
     var coreContext: CoreRequestContextStorage

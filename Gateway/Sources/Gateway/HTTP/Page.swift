@@ -7,7 +7,7 @@ import NIOCore
 /// The page, in one piece without foreign resources.
 enum Page {
     private static let style = String(decoding: PackageResources.page_css, as: UTF8.self)
-    /// In the order in which each uses those before it.
+    /// What is the page's in one script: first the words, then what is known, what is drawn, what can be done, and what begins it all.
     private static let script = [
         PackageResources.words_js, PackageResources.sessions_js, PackageResources.list_js, PackageResources.panel_js,
         PackageResources.actions_js, PackageResources.attention_js, PackageResources.stream_js,

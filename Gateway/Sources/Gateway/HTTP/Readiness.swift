@@ -11,7 +11,7 @@ struct Readiness: Sendable {
         let status: String, database: String, webhooks: String?
     }
 
-    /// 200, or 503 when the database fails. A receiver that doesn't answer is said, and no reason to send nobody here.
+    /// 200, or 503 when the database fails. A receiver that fails is reported, but doesn't make the gateway unready.
     func response() async -> Response {
         // A read, and what became of the last write.
         let reads = (try? await manager.sessionExists("")) != nil

@@ -23,9 +23,9 @@ struct Routes: Sendable {
     func router() -> Router<GatewayContext> {
         let router = Router(context: GatewayContext.self, options: .autoGenerateHeadEndpoints)
         let hasToken = secrets.values.token != nil
-        // Few, since each is one more call of an async function for every request. The first sees the answers to errors too.
+        // Few, since each is one more call of an async function for every request.
+        router.add(middleware: AnswerMiddleware(origins: origins))
         if !origins.isEmpty { router.add(middleware: OriginMiddleware(origins: origins)) }
-        router.add(middleware: AnswerMiddleware())
         if !hasToken { router.add(middleware: LoopbackMiddleware(origins: origins)) }
         // A middleware holds for the routes that are added after it, so these three need no token.
         add("/health", to: router, [.get: { _, _ in try .json(["status": "ok"]) }])
@@ -114,7 +114,7 @@ struct Routes: Sendable {
             let page = try await manager.getSessions(status: status, after: place ?? 0, limit: limit)
             return try .page(page)
         }
-        return try .list(await board.snapshot(), status)
+        return try .list(await board.snapshot(), status, context)
     }
 
     private struct Creation: Decodable { var id: String? }
@@ -126,7 +126,7 @@ struct Routes: Sendable {
                 status: .unprocessableContent,
                 code: "id_not_addressable",
                 detail:
-                    "A URL cannot name this id: choose one of at most 1000 characters, without / around nothing, . or .., or before a word such as events."
+                    "A URL cannot name this id. It has at most 1000 characters, no empty segment between slashes, no segment . or .., and no later segment that is also a route, such as events."
             )
         }
         let session = try await manager.createSession(id)
@@ -271,6 +271,12 @@ extension SessionUpdates {
     ///
     /// - Throws: ``Problem`` for a number that is none.
     fileprivate func checked() throws -> SessionUpdates {
+        guard wish == .unchanged else {
+            throw Problem.badRequest(
+                "invalid_body",
+                "A wish is made by POST /sessions/{id}/stop, start, pair or logout, which look at the session first."
+            )
+        }
         var updates = self
         if case .set(let text) = phoneNumber {
             guard text.isEmpty || PhoneNumber(digits: text) != nil else {

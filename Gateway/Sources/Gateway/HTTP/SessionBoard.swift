@@ -36,6 +36,10 @@ actor SessionBoard {
     /// What the board includes; `nil` before it is first filled.
     private var cursor: ChangeCursor?
 
+    /// Where each session is written first.
+    private var text: [UInt8] = []
+    /// How many sessions were encoded so far.
+    private(set) var encodings = 0
     /// How many entries have no session any more.
     private var gaps = 0
 
@@ -78,14 +82,17 @@ actor SessionBoard {
 
     /// Applies what has changed; `false` when that isn't known, or all sessions cost less.
     private func isCaughtUp() async throws -> Bool {
-        // A damaged session that was mended stands between the others again.
-        guard cursor != nil, damages.isEmpty, gaps <= places.count + Chunk.size else { return false }
+        guard cursor != nil, gaps <= places.count + Chunk.size else { return false }
         do {
             for _ in 0..<Self.mostPages {
                 let changes = try await manager.getChanges(after: cursor!, limit: Self.page)
                 guard let last = changes.last else { return true }
+                // A damaged session that was mended stands between the others again.
+                guard changes.allSatisfy(isUndamaged) else { return false }
                 try await apply(changes)
                 cursor = last.cursor
+                // What comes later was not made before the call.
+                if changes.count < Self.page { return true }
             }
         } catch is ChangeCursorExpiredError {
         } catch let error as DatabaseError where error.resultCode == .corrupt {
@@ -94,8 +101,13 @@ actor SessionBoard {
         return false
     }
 
+    private func isUndamaged(_ change: SessionChange) -> Bool {
+        // One whose id is damaged may be any.
+        !damages.contains { $0.sessionID.map { $0.utf8.elementsEqual(change.sessionID.utf8) } ?? true }
+    }
+
     private func apply(_ changes: [SessionChange]) async throws {
-        // What is behind the cursor may be on the board twice, but never not at all.
+        // Changes past the cursor may be applied twice, never skipped.
         var changed: [[UInt8]: String] = [:]
         for change in changes {
             let key = Array(change.sessionID.utf8)
@@ -130,8 +142,8 @@ actor SessionBoard {
             }
             damages += page.damages
             place = page.next
-            // In memory nothing else would let others in.
-            await Task.yield()
+            // Others get the thread meanwhile. A yield would not do: it is this actor's that it yields to.
+            await Task.detached {}.value
         }
         // What changed meanwhile comes with the next look.
         cursor = start
@@ -148,10 +160,10 @@ actor SessionBoard {
     private func set(_ session: Session, _ key: [UInt8]) {
         guard let (chunk, entry) = places[key] else { return }
         count(chunks[chunk].entries[entry], -1)
-        var text = ByteBuffer()
-        text.reserveCapacity(320)
+        encodings += 1
+        text.removeAll(keepingCapacity: true)
         text.writeSession(session)
-        chunks[chunk].entries[entry] = Chunk.Entry(text: text, status: session.status)
+        chunks[chunk].entries[entry] = Chunk.Entry(text: ByteBuffer(bytes: text), status: session.status)
         chunks[chunk].events = nil
         count(chunks[chunk].entries[entry], 1)
     }
@@ -177,20 +189,20 @@ extension SessionBoard.Chunk {
     /// Makes one buffer of all events, of which the texts are parts from then on.
     fileprivate mutating func join() {
         guard events == nil else { return }
-        let size = entries.reduce(0) { $0 + ($1.text.map { $0.readableBytes + 23 } ?? 0) }
-        var buffer = ByteBuffer()
-        buffer.reserveCapacity(size)
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(entries.reduce(0) { $0 + ($1.text.map { $0.readableBytes + 23 } ?? 0) })
         var ranges: [(start: Int, length: Int)?] = []
         for entry in entries {
             guard let text = entry.text else {
                 ranges.append(nil)
                 continue
             }
-            buffer.writeStaticString(Self.prefix)
-            ranges.append((buffer.writerIndex, text.readableBytes))
-            buffer.writeImmutableBuffer(text)
-            buffer.writeStaticString("\n\n")
+            bytes.writeStaticString(Self.prefix)
+            ranges.append((bytes.count, text.readableBytes))
+            text.withUnsafeReadableBytes { bytes.append(contentsOf: $0) }
+            bytes.writeStaticString("\n\n")
         }
+        let buffer = ByteBuffer(bytes: bytes)
         events = buffer
         for (index, range) in ranges.enumerated() {
             guard let range else { continue }
@@ -203,13 +215,13 @@ extension SessionBoard.Chunk {
 
     /// The sessions with a status, or all, with commas between them.
     func list(_ status: Session.Status?) -> ByteBuffer {
-        var buffer = ByteBuffer()
-        buffer.reserveCapacity(events?.readableBytes ?? 0)
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(events?.readableBytes ?? 0)
         for entry in entries where status == nil || entry.status == status {
             guard let text = entry.text else { continue }
-            if buffer.readableBytes > 0 { buffer.writeStaticString(",") }
-            buffer.writeImmutableBuffer(text)
+            if !bytes.isEmpty { bytes.append(UInt8(ascii: ",")) }
+            text.withUnsafeReadableBytes { bytes.append(contentsOf: $0) }
         }
-        return buffer
+        return ByteBuffer(bytes: bytes)
     }
 }

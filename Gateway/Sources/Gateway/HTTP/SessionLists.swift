@@ -5,7 +5,11 @@ import WhatsAppSessions
 
 extension Response {
     /// `{"cursor":…,"damaged":[…],"sessions":[…]}`: all sessions, or those with a status, in pieces that let others in between.
-    static func list(_ snapshot: SessionBoard.Snapshot, _ status: Session.Status?) throws -> Response {
+    static func list(
+        _ snapshot: SessionBoard.Snapshot,
+        _ status: Session.Status?,
+        _ context: GatewayContext
+    ) throws -> Response {
         let damaged = try JSONEncoder.gateway.encode(snapshot.damages)
         var head = ByteBuffer(string: #"{"cursor":"\#(snapshot.cursor)","damaged":"#)
         head.writeBytes(damaged)
@@ -23,7 +27,7 @@ extension Response {
                 guard piece.readableBytes > 0 else { continue }
                 if !isFirst { try await writer.write(ByteBuffer(string: ",")) }
                 isFirst = false
-                try await writer.write(piece)
+                try await writer.write(piece, context)
             }
             try await writer.write(ByteBuffer(string: "]}"))
             try await writer.finish(nil)
@@ -33,15 +37,15 @@ extension Response {
 
     /// `{"damaged":[…],"next":…,"sessions":[…]}`: a page; `next` is absent in the last.
     static func page(_ page: SessionPage) throws -> Response {
-        var buffer = ByteBuffer(string: #"{"damaged":"#)
-        buffer.writeBytes(try JSONEncoder.gateway.encode(page.damages))
-        if let next = page.next { buffer.writeString(#","next":"\#(next)""#) }
-        buffer.writeStaticString(#","sessions":["#)
+        var text = Array(#"{"damaged":"#.utf8)
+        text += try JSONEncoder.gateway.encode(page.damages)
+        if let next = page.next { text += #","next":"\#(next)""#.utf8 }
+        text += #","sessions":["#.utf8
         for (index, session) in page.sessions.enumerated() {
-            if index > 0 { buffer.writeStaticString(",") }
-            buffer.writeSession(session)
+            if index > 0 { text.append(UInt8(ascii: ",")) }
+            text.writeSession(session)
         }
-        buffer.writeStaticString("]}")
-        return .json(buffer)
+        text += "]}".utf8
+        return .json(ByteBuffer(bytes: text))
     }
 }

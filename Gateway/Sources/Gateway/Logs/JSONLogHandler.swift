@@ -14,7 +14,8 @@ struct JSONLogHandler: LogHandler {
     func log(event: LogEvent) {
         let metadata = self.metadata.merging(event.metadata ?? [:]) { $1 }
         let line = Self.line(event.level, event.message, metadata, at: Date())
-        FileHandle.standardError.write(Data("\(line)\n".utf8))
+        // A log that cannot be written ends nothing.
+        try? FileHandle.standardError.write(contentsOf: Data("\(line)\n".utf8))
     }
 
     static func line(
@@ -23,13 +24,42 @@ struct JSONLogHandler: LogHandler {
         _ metadata: Logger.Metadata,
         at date: Date
     ) -> String {
-        var members = metadata.mapValues { "\($0)" }
-        members["time"] = date.iso8601
-        members["level"] = level.rawValue
-        members["message"] = "\(message)"
+        var members = metadata.mapValues(Member.init)
+        members["time"] = .text(date.iso8601)
+        members["level"] = .text(level.rawValue)
+        members["message"] = .text("\(message)")
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        // A dictionary of texts can always be encoded.
+        // Texts and finite numbers can always be encoded.
         return String(decoding: try! encoder.encode(members), as: UTF8.self)
+    }
+
+    private enum Member: Encodable {
+        case text(String)
+        case number(Double)
+
+        init(_ value: Logger.MetadataValue) {
+            switch value {
+            case .stringConvertible(let number as any BinaryInteger): self = .number(Double(number))
+            case .stringConvertible(let number as Double): self = .number(number)
+            default: self = .text("\(value)")
+            }
+        }
+
+        func encode(to encoder: any Encoder) throws {
+            var container = encoder.singleValueContainer()
+            switch self {
+            case .text(let text): try container.encode(text)
+            case .number(let number): try container.encode(number)
+            }
+        }
+    }
+}
+
+extension String {
+    /// The same, in quotes unless it is plain: a line break in a name would look like another line of the log.
+    var inLog: String {
+        let isPlain = !isEmpty && utf8.allSatisfy { (0x21...0x7E).contains($0) && $0 != UInt8(ascii: "\"") }
+        return isPlain ? self : debugDescription
     }
 }

@@ -2,6 +2,7 @@ import HTTPTypes
 import Hummingbird
 import Logging
 import Synchronization
+import WhatsAppSessions
 
 /// What becomes known about a request while it is answered.
 final class RequestRecord: Sendable {
@@ -45,20 +46,37 @@ struct RequestLog {
         id = request.headers[.xRequestID].flatMap { Self.isPlain($0) ? $0 : nil } ?? context.id
     }
 
-    func write(_ response: Response) {
-        guard context.logger.logLevel <= .info else { return }
+    /// The request's logger, with the id that the client knows.
+    private var logger: Logger {
         var logger = context.logger
         logger[metadataKey: "hb.request.id"] = nil
+        logger[metadataKey: "request"] = "\(id)"
+        return logger
+    }
+
+    /// Says why the gateway failed.
+    func write(_ error: any Error) {
+        // An error of the library holds no value that was bound; of any other only the type is safe to log.
+        let reason = error is DatabaseError ? "\(error)" : "\(type(of: error))"
+        logger.error(
+            "a request failed",
+            metadata: [
+                "method": "\(request.method)", "route": "\(context.endpointPath ?? "none")", "error": "\(reason)",
+            ]
+        )
+    }
+
+    func write(_ response: Response) {
+        guard context.logger.logLevel <= .info else { return }
         let worker = context.record.worker ?? request.uri.queryParameters["worker"].map(String.init)
         var metadata: Logger.Metadata = [
             "method": "\(request.method)",
             // Not the path itself, which has an account's id.
             "route": "\(context.endpointPath ?? "none")",
-            "status": "\(response.status.code)",
-            "ms": "\(Self.milliseconds(start.duration(to: .now)))",
-            "request": "\(id)",
+            "status": .stringConvertible(response.status.code),
+            "ms": .stringConvertible(Self.milliseconds(start.duration(to: .now))),
         ]
-        if let worker, let name = Worker(name: worker)?.name { metadata["worker"] = "\(name.debugDescription)" }
+        if let worker, let name = Worker(name: worker)?.name { metadata["worker"] = "\(name.inLog)" }
         logger.info("request", metadata: metadata)
     }
 

@@ -28,7 +28,8 @@ enum Command: String, CaseIterable {
                 wish: .set(.stop)
             )
         case .start:
-            let updates = SessionUpdates(status: isOffline ? .initializing : nil, wish: .clear)
+            guard isOffline else { return SessionUpdates(wish: .clear) }
+            let updates = SessionUpdates(status: .initializing, wish: .clear)
             return session.isLinked ? updates : updates.withoutAccount
         case .pair:
             guard session.status != .connected else {

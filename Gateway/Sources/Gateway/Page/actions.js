@@ -71,16 +71,16 @@ const orders = {
   start: { verb: "Start", done: "started" },
   stop: { verb: "Stop", done: "stopped" },
   pair: {
-    verb: "Pair again", done: "to be paired again", button: "Pair again",
+    verb: "Pair again", button: "Pair again",
     question: "The worker forgets what links the account now, and shows a code. The phone may still list the old device under Linked devices.",
   },
   logout: {
-    verb: "Log out", done: "to be logged out", button: "Log out", isDanger: true,
+    verb: "Log out", done: "being logged out", button: "Log out", isDanger: true,
     question: "The worker unlinks the account on the phone, and forgets what linked it. To bring it back, a code must be scanned. If its worker is away, it does so when it comes back.",
   },
   delete: {
     verb: "Delete", done: "deleted", button: "Delete", isDanger: true,
-    question: "The gateway forgets the session. Its worker unlinks the account on the phone and forgets what linked it, if it is there; one that is away keeps that, and the phone may still list the device under Linked devices.",
+    question: "The gateway forgets the session. Its worker forgets what links the account, and unlinks it on the phone if it is online. Otherwise the phone still lists the device under Linked devices, and a worker that is away keeps what links it: log out first.",
   },
 };
 

@@ -44,7 +44,8 @@ $("holder").addEventListener("change", () => {
 });
 
 function drawTitle() {
-  const title = `${counts.problems ? `(${number(counts.problems)}) ` : ""}${connection === "lost" ? "Offline – " : ""}WhatsApp sessions`;
+  // Of a tab that is asleep the count would be an old one.
+  const title = `${counts.problems && !isAsleep ? `(${number(counts.problems)}) ` : ""}${connection === "lost" ? "Offline – " : ""}WhatsApp sessions`;
   if (document.title !== title) document.title = title;
 }
 
@@ -71,6 +72,12 @@ drawNotifies();
 // An account that has gone offline and waits for somebody.
 function noticeChange(before, session) {
   if (!notifies || !before || !isProblem(session) || isProblem(before) || session.needsSocket) return;
-  const notification = new Notification(`${visible(session.id)} is offline`, { body: reasonOf(session)?.short ?? "", tag: session.id });
-  notification.onclick = () => { focus(); select(session.id); };
+  try {
+    const notification = new Notification(`${visible(session.id)} is offline`, { body: reasonOf(session)?.short ?? "", tag: session.id });
+    notification.onclick = () => { focus(); select(session.id); };
+  } catch {
+    // Chrome on Android has the class, and no constructor for pages.
+    notifies = false;
+    $("notify").hidden = true;
+  }
 }

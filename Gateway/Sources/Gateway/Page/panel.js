@@ -139,7 +139,7 @@ function loadHistory(session) {
   }, isOther ? 0 : 500) };
 }
 
-const nouns = { qrCode: "new code", name: "name", phoneNumber: "number", holder: "worker", restriction: "restriction", wish: "what is wanted of it" };
+const nouns = { qrCode: "new code", name: "name", phoneNumber: "number", holder: "worker", restriction: "restriction", wish: "operator’s request" };
 
 // What happened, in a few words; nothing for what is part of something else.
 function changeInWords({ kind, fields, previousStatus, status, disconnectReason }) {

@@ -128,7 +128,7 @@ document.addEventListener("visibilitychange", () => {
       clearTimeout(nextTry?.timer);
       nextTry = null;
       stream?.abort();
-      show("connecting");
+      show("connecting"); // and the title
     }, 20000);
   } else if (isAsleep) {
     isAsleep = false;

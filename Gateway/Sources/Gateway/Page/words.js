@@ -66,9 +66,9 @@ function restrictionOf(session) {
 // What an operator wants of it, as long as the worker hasn't done it.
 function wishOf({ wish, status, holder }) {
   switch (wish) {
-    case "stop": return status === "disconnected" ? null : "Stopping: its worker closes the connection.";
-    case "logout": return holder ? "Logging out: its worker unlinks the account." : "To be logged out, once the worker that linked it is there.";
-    case "pair": return holder ? "Pairing again: its worker shows a code soon." : "To be paired again, once a worker takes it.";
+    case "stop": return status === "disconnected" ? null : "Stopping: its worker is closing the connection.";
+    case "logout": return holder ? "Logging out: its worker is unlinking the account." : "Will be logged out when its worker is back.";
+    case "pair": return holder ? "Pairing again: its worker will show a code." : "Will be paired again when a worker takes it.";
     default: return null;
   }
 }

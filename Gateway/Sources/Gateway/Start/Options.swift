@@ -28,6 +28,9 @@ extension Gateway {
             webhook.patience = .seconds(webhookPatience)
             return webhook
         }
+        guard Set(configuration.webhooks.map(\.url)).count == configuration.webhooks.count else {
+            throw ConfigurationError("Two webhooks have the same URL: name each once.")
+        }
         if demo { configuration.demoSpeed = demoSpeed }
         configuration.readSecrets = { try secrets(in: environment) }
         let token = try configuration.readSecrets().token

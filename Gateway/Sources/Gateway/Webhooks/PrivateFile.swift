@@ -14,6 +14,8 @@ struct PrivateFile {
         guard rename(new, path) == 0 else { throw CocoaError(.fileWriteUnknown) }
     }
 
+    func remove() { if let path { unlink(path) } }
+
     /// Adds a line at the end.
     func append(_ line: String) throws {
         guard let path else { return }

@@ -25,7 +25,11 @@ struct WebhookFiles {
     /// Up to where the receiver was told; `nil` when that isn't known.
     func cursor() -> ChangeCursor? { (cursorFile.read() ?? firstCursorFile.read()).flatMap { ChangeCursor($0) } }
 
-    func keep(_ cursor: ChangeCursor) throws { try cursorFile.replace(with: cursor.description) }
+    func keep(_ cursor: ChangeCursor) throws {
+        try cursorFile.replace(with: cursor.description)
+        // Or another receiver would go on from there one day.
+        firstCursorFile.remove()
+    }
 
     /// Sets a message aside that the receiver refuses.
     func setAside(_ body: Data, status: UInt) throws {

@@ -17,6 +17,8 @@ final class WebhookSender: Service {
         var isAnswering = true
         /// When the change that is being delivered was made.
         fileprivate var pendingSince: Date?
+        /// When it was last said that something is wrong.
+        fileprivate var lastLine: ContinuousClock.Instant?
         /// Whether the place was kept when it was last tried.
         fileprivate var isKept = true
 
@@ -126,7 +128,7 @@ final class WebhookSender: Service {
         let body = try JSONEncoder.gateway.encode(webhook)
         var pause = Pause(first: target.firstPause, longest: Self.longestPause)
         var firstRefusal: ContinuousClock.Instant?
-        var lastLine: ContinuousClock.Instant?
+        var failures = 0
         var hadClosed = false
         while let failure = await attempt(body, with: client) {
             try Task.checkCancellation()
@@ -142,46 +144,58 @@ final class WebhookSender: Service {
             if let status = failure.refusal {
                 let since = firstRefusal ?? .now
                 firstRefusal = since
-                if since.duration(to: .now) >= target.patience { return setAside(webhook, body, status) }
+                if since.duration(to: .now) >= target.patience, setAside(webhook, body, status) { return }
             } else {
                 firstRefusal = nil
             }
-            if lastLine.map({ $0.duration(to: .now) >= Self.reminder }) ?? true {
-                lastLine = .now
-                logger.warning(
-                    "a webhook is not taken, and is posted again until it is",
-                    metadata: [
-                        "cause": "\(failure)", "session": "\((webhook.session ?? "").debugDescription)",
-                        "lag": "\(Int(state.lag)) s",
-                    ]
-                )
-            }
+            failures += 1
+            say(
+                "a webhook is not taken, and is posted again until it is",
+                [
+                    "cause": "\(failure)", "session": "\((webhook.session ?? "").inLog)",
+                    "lag": "\(Int(state.lag)) s",
+                ]
+            )
             try await pause.next()
         }
-        if lastLine != nil { logger.notice("webhooks are taken again") }
+        // A receiver that fails now and then is told of once an hour, and one that was away when it is back.
+        if failures >= 5 { logger.notice("webhooks are taken again") }
         mutableState.withLock { state in
+            if failures >= 5 { state.lastLine = nil }
             state.delivered += 1
             state.isAnswering = true
             state.pendingSince = nil
         }
     }
 
-    /// So that one session's message does not silence all others.
-    private func setAside(_ webhook: Webhook, _ body: Data, _ status: UInt) {
-        var metadata: Logger.Metadata = [
-            "status": "\(status)", "session": "\((webhook.session ?? "").debugDescription)",
+    /// So that one session's message does not silence all others; `false` when it cannot be kept.
+    private func setAside(_ webhook: Webhook, _ body: Data, _ status: UInt) -> Bool {
+        let metadata: Logger.Metadata = [
+            "status": .stringConvertible(status), "session": "\((webhook.session ?? "").inLog)",
+            "file": "\(files.refusedPath ?? "none: the sessions are in memory")",
         ]
         do {
             try files.setAside(body, status: status)
-            metadata["file"] = "\(files.refusedPath ?? "none: the sessions are in memory")"
         } catch {
-            metadata["file"] = "not written: \(type(of: error))"
+            say("a webhook that is refused cannot be set aside", metadata)
+            return false
         }
         logger.error("a webhook that was refused for long was set aside", metadata: metadata)
         mutableState.withLock { state in
             state.setAside += 1
             state.pendingSince = nil
         }
+        return true
+    }
+
+    /// Says what is wrong, at most once an hour however many messages it concerns.
+    private func say(_ message: Logger.Message, _ metadata: Logger.Metadata) {
+        let isNews = mutableState.withLock { state in
+            if let last = state.lastLine, last.duration(to: .now) < Self.reminder { return false }
+            state.lastLine = .now
+            return true
+        }
+        if isNews { logger.warning(message, metadata: metadata) }
     }
 
     /// Posts once; `nil` when the receiver took it.
