@@ -36,7 +36,7 @@ struct GatewayServer {
                 try manager.recoverSessions()
             } catch let error as DatabaseError where error.resultCode == .corrupt {
                 // All others are recovered, and the gateway serves them.
-                logger.error("some sessions cannot be read", metadata: ["error": "\(error)"])
+                logger.error("some sessions cannot be read", metadata: ["error": .error(error)])
             }
         }
         let leases = WorkerLeases(manager: manager, duration: configuration.lease)

@@ -1,5 +1,5 @@
 """A gateway as a process of its own, for the tests that need a real one."""
-import http.client, json, os, queue, signal, subprocess, tempfile, threading, time, urllib.parse
+import http.client, json, os, queue, re, signal, subprocess, tempfile, threading, time, urllib.parse
 
 PACKAGE = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
 BINARY = os.environ.get("GATEWAY", os.path.join(PACKAGE, ".build/debug/Gateway"))
@@ -32,8 +32,10 @@ class Gateway:
         lines = self.log
         for line in self.process.stderr:
             lines.append(line)
-            if line.startswith("The gateway is running: "):
-                self.port = urllib.parse.urlsplit(line.split()[-1]).port
+            # In a line of its own, or of JSON.
+            found = re.search(r"The gateway is running: http://[^\s\"]*:(\d+)", line)
+            if found:
+                self.port = int(found.group(1))
                 break
         else:
             raise AssertionError("the gateway did not start: " + "".join(lines))

@@ -180,6 +180,7 @@ func sha256(_ text: String) -> String { Data(SHA256.hash(data: Data(text.utf8)))
         ["--read-token-file", "x"], ["--webhook-patience", "0"],
         ["--origin", "admin.example"], ["--origin", "https://admin.example/"], ["--origin", "https://Admin.example"],
         ["--origin", "https://admin.example/path"], ["--origin", "null"], ["--origin", "*"], ["--origin", "https://"],
+        ["--origin", "https://admin.example:443"],
         ["--token-file", "/nowhere"], ["--file", ":memory:"], ["--demo-speed", "0"], ["--webhook-pause", "0"],
     ])
     func `a start that would not be safe or cannot be is refused`(arguments: [String]) throws {
@@ -206,6 +207,12 @@ func sha256(_ text: String) -> String { Data(SHA256.hash(data: Data(text.utf8)))
         #expect(command.demo)
         #expect(command.origin == ["https://a", "https://b"])
         #expect(command.webhook == ["http://c"])
+        let lines = try Gateway.parse(Environment.arguments([], ["GATEWAY_WEBHOOK": "http://a/x\n http://b/y\n"]))
+        #expect(lines.webhook == ["http://a/x", "http://b/y"])
+        #expect(
+            try Gateway.parse(Environment.arguments([], ["GATEWAY_LOG_LEVEL": "error", "LOG_LEVEL": "info"])).logLevel
+                == .error
+        )
         #expect(command.logLevel == .debug)
         #expect(try !Gateway.parse(Environment.arguments([], ["GATEWAY_DEMO": "0"])).demo)
         for (name, value) in [
@@ -231,6 +238,9 @@ func sha256(_ text: String) -> String { Data(SHA256.hash(data: Data(text.utf8)))
         try secrets.readAgain()
         #expect(secrets.values.token?.matches("battery-horse-correct") == true)
         _ = try folder.write("short", to: "token")
+        #expect(throws: ConfigurationError.self) { try secrets.readAgain() }
+        // A pipe that nobody writes to would hold up all others.
+        #expect(unlink(file) == 0 && mkfifo(file, 0o600) == 0)
         #expect(throws: ConfigurationError.self) { try secrets.readAgain() }
         #expect(secrets.values.token?.matches("battery-horse-correct") == true)
     }

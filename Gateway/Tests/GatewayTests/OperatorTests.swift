@@ -196,6 +196,70 @@ import WhatsAppSessions
         }
     }
 
+    @Test func `the account that another is to replace doesn't come online, and a start takes it back`() async throws {
+        try await withGateway { gateway in
+            try await serve(gateway)
+            // Its socket is about to be opened again.
+            let lost = #"{"connection":"close","lastDisconnect":{"error":{"message":"x","output":{"statusCode":428}}}}"#
+            try await gateway.post("connection.update", lost, worker: "eu-1")
+            let refused = try await gateway.client.execute(uri: "/sessions/support/pair", method: .post)
+            #expect(try refused.problem.code == "still_linked")
+            try await gateway.post("ClientOutdated", "{}", worker: "eu-1")
+            try await order("pair", gateway)
+            let online = try await gateway.post("connection.update", #"{"connection":"open"}"#, worker: "eu-1")
+            #expect(try online.problem.code == "to_be_paired")
+            let started = try await order("start", gateway)
+            #expect(started.isLinked && started.phoneNumber == "447700900123" && started.wish == nil)
+        }
+    }
+
+    @Test func `a worker that closes its socket has not done what was wanted`() async throws {
+        for command in ["logout", "pair"] {
+            try await withGateway { gateway in
+                try await serve(gateway)
+                if command == "pair" { try await gateway.post("ClientOutdated", "{}", worker: "eu-1") }
+                try await order(command, gateway)
+                try await gateway.post("connection.update", #"{"connection":"close"}"#, worker: "eu-1")
+                let session = try await gateway.manager.getSession("support")
+                #expect(session?.status == .disconnected && session?.wish?.rawValue == command)
+                #expect(try await needsSocket(gateway))
+            }
+        }
+    }
+
+    @Test func `an account that is logged out while its worker was gone is logged out`() async throws {
+        try await withGateway { gateway in
+            try await serve(gateway, for: .milliseconds(1))
+            try await gateway.manager.recoverLeasedSessions()
+            #expect(try await needsSocket(gateway))
+            try await gateway.post("LoggedOut", #"{"Reason":401}"#)
+            let session = try #require(try await gateway.manager.getSession("support"))
+            #expect(session.disconnectReason == DisconnectReason(code: 401, text: "logged out"))
+            #expect(!session.isLinked && !session.needsSocket)
+            // What says less changes nothing.
+            try await gateway.post("connection.update", #"{"connection":"close"}"#)
+            #expect(try await gateway.manager.getSession("support") == session)
+        }
+    }
+
+    @Test func `an account whose number is not known yet can be logged out`() async throws {
+        try await withGateway { gateway in
+            try await gateway.manager.createSession("support")
+            try await gateway.post("Connected", "{}")
+            #expect(try await order("logout", gateway).wish == .logOut)
+        }
+    }
+
+    @Test func `a person who opens a stopped session by hand has started it`() async throws {
+        try await withGateway { gateway in
+            try await online(gateway)
+            try await order("stop", gateway)
+            let patched = try await gateway.send(.patch, "/sessions/support", #"{"status":"initializing"}"#)
+            #expect(try patched.session.wish == nil)
+            #expect(try await needsSocket(gateway))
+        }
+    }
+
     @Test func `a wish is not made by a patch, which looks at nothing`() async throws {
         try await withGateway { gateway in
             try await online(gateway)
@@ -247,11 +311,12 @@ import WhatsAppSessions
             let session = try await order("pair", gateway)
             #expect(session.status == .initializing)
             #expect(session.wish == .pair)
-            #expect(session.phoneNumber == nil)
+            #expect(!session.isLinked)
             try await gateway.post("connection.update", #"{"connection":"connecting"}"#, worker: "eu-1")
             #expect(try await gateway.manager.getSession("support")?.wish == .pair)
             let waiting = try await gateway.post("connection.update", #"{"qr":"2@one"}"#, worker: "eu-1")
             #expect(try waiting.session.wish == nil)
+            #expect(try waiting.session.phoneNumber == nil)
             // It shows codes already.
             #expect(try await order("pair", gateway).status == .qrWaiting)
         }

@@ -420,6 +420,10 @@ import WhatsAppSessions
         try await withGateway { gateway in
             #expect(try await gateway.get("/workers").json(Workers.self).workers.isEmpty)
             _ = try await gateway.manager.openLease(holder: "eu\"1", lasting: .seconds(60))
+            // To Swift neither is a line break or a quotation mark.
+            let forged = try await gateway.manager.openLease(holder: "a\r\nb\"\u{301}", lasting: .seconds(60))
+            #expect(try await gateway.get("/metrics").text.contains(#"{worker="a\#r\nb\"\#u{301}"} 1"#))
+            try await gateway.manager.closeLease(forged)
             try await gateway.manager.createSession("support")
             try await follow(gateway, "?worker=eu-2") { event in
                 guard event.event == "ready" else { return true }
@@ -468,6 +472,10 @@ import WhatsAppSessions
                 #expect(answer.status == .notFound)
                 #expect(try answer.problem.detail.contains("%2F"))
             }
+            let marked = try await gateway.send(.post, "/sessions", "{\"id\":\"a//\u{301}x\"}")
+            #expect(try marked.problem.code == "id_not_addressable")
+            // Many clients send an empty object.
+            #expect(try await gateway.send(.post, "/sessions/a/stop", "{}").status == .ok)
             for part in Routes.parts {
                 let refused = try await gateway.send(.post, "/sessions", #"{"id":"a/\#(part)"}"#)
                 #expect(try refused.problem.code == "id_not_addressable", "\(part)")

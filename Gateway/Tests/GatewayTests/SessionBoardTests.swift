@@ -87,6 +87,26 @@ import WhatsAppSessions
         }
     }
 
+    @Test func `sessions that come and go while the board is filled are there once, or not at all`() async throws {
+        let folder = TemporaryFolder()
+        let manager = try SessionManager(storage: .file(path: folder.file))
+        for number in 0..<1500 { try await manager.createSession("\(number)") }
+        for round in 0..<8 {
+            let board = SessionBoard(manager: manager)
+            let churn = Task {
+                for number in 0..<60 {
+                    try await manager.deleteSession("\(round * 60 + number)")
+                    try await manager.createSession("\(round * 60 + number)")
+                }
+            }
+            _ = try await board.snapshot()
+            try await churn.value
+            let snapshot = try await board.snapshot()
+            #expect(try await ids(snapshot) == manager.getAllSessions().map(\.id))
+            #expect(snapshot.counts[.initializing] == 1500)
+        }
+    }
+
     @Test func `a board that has missed too much is filled anew, and one of a closed database says so`() async throws {
         let manager = try SessionManager()
         let board = SessionBoard(manager: manager)

@@ -54,7 +54,7 @@ final class ChangeStream: Sendable {
             do {
                 try await self.follow(after: cursor, worker, request, context, &writer)
             } catch let error as DatabaseError {
-                context.logger.error("a stream of changes ended", metadata: ["error": "\(error)"])
+                context.logger.error("a stream of changes ended", metadata: ["error": .error(error)])
             } catch {
                 // The client has gone.
                 context.logger.debug("a stream of changes ended", metadata: ["error": "\(type(of: error))"])
@@ -152,7 +152,7 @@ final class ChangeStream: Sendable {
                 lease = another
                 await leases.noteStream(of: lease, isOpen: true)
             } catch {
-                logger.error("a lease was not renewed", metadata: ["error": "\(error)"])
+                logger.error("a lease was not renewed", metadata: ["error": .error(error)])
                 continue
             }
             await events.send(ByteBuffer(lease: lease, since: start, lasting: leases.duration))
@@ -249,7 +249,7 @@ final class ChangeStream: Sendable {
         do {
             return try await manager.getSession(change.sessionID).map { ByteBuffer(session: $0, id: change.cursor) }
         } catch let error as DatabaseError where error.resultCode == .corrupt {
-            logger.error("a session cannot be read", metadata: ["error": "\(error)"])
+            logger.error("a session cannot be read", metadata: ["error": .error(error)])
             return nil
         }
     }

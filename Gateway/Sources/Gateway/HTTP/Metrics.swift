@@ -46,8 +46,17 @@ struct Metrics: Sendable {
     }
 
     private static func label(_ name: String, _ value: String) -> String {
-        let escaped = value.replacing("\\", with: #"\\"#).replacing("\"", with: #"\""#).replacing("\n", with: #"\n"#)
-        return "\(name)=\"\(escaped)\""
+        var text = "\(name)=\""
+        // Scalar by scalar: a quotation mark with a mark on it is another character to Swift.
+        for scalar in value.unicodeScalars {
+            switch scalar {
+            case "\\": text += #"\\"#
+            case "\"": text += #"\""#
+            case "\n": text += #"\n"#
+            default: text.unicodeScalars.append(scalar)
+            }
+        }
+        return text + "\""
     }
 
     private static func head(_ name: String, _ type: String, _ help: String) -> String {

@@ -57,6 +57,13 @@ struct Problem: Error {
         detail: "An operator stopped this session: close its socket, and keep the account's credentials."
     )
 
+    static let toBePaired = Problem(
+        status: .unprocessableContent,
+        code: "to_be_paired",
+        detail:
+            "An operator wants to link another account: remove the credentials of this one, and open a socket that shows a code."
+    )
+
     static let noLease = Problem(
         status: .unprocessableContent,
         code: "lease_lost",

@@ -178,7 +178,8 @@ struct Routes: Sendable {
         _ request: Request,
         _ context: GatewayContext
     ) async throws -> Response {
-        try request.requireNoBody()
+        // Many clients send `{}`.
+        if request.hasBody { _ = try await bodies.collect(request, context) }
         return .session(try await operators.order(command, for: context.sessionID()))
     }
 
@@ -278,6 +279,8 @@ extension SessionUpdates {
             )
         }
         var updates = self
+        // A person who opens it by hand has started it.
+        if let status, status != .disconnected { updates.wish = .clear }
         if case .set(let text) = phoneNumber {
             guard text.isEmpty || PhoneNumber(digits: text) != nil else {
                 throw Problem.badRequest(
@@ -361,9 +364,10 @@ extension String {
     /// Whether a URL can name this id whatever a proxy on the way does to its path: many decode it, drop empty parts, and take parts
     /// of dots for steps. What is read as a part of the path that follows an id would be another request.
     fileprivate var isAddressable: Bool {
-        let parts = split(separator: "/", omittingEmptySubsequences: false)
+        // Scalar by scalar: a slash with a mark on it is another character to Swift.
+        let parts = unicodeScalars.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
         return unicodeScalars.count <= 1000 && !parts.contains { ["", ".", ".."].contains($0) }
-            && !parts.dropFirst().contains { Routes.parts.contains(String($0)) }
+            && !parts.dropFirst().contains { Routes.parts.contains($0) }
     }
 }
 

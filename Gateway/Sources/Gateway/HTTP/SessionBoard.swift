@@ -75,7 +75,11 @@ actor SessionBoard {
     private static let mostPages = 20
 
     private func catchUp() async throws -> Snapshot {
-        if try await !isCaughtUp() { try await fill() }
+        if try await !isCaughtUp() {
+            try await fill()
+            // What changed meanwhile.
+            _ = try await isCaughtUp()
+        }
         for index in chunks.indices { chunks[index].join() }
         return Snapshot(chunks: chunks, cursor: cursor!, counts: counts, damages: damages)
     }
@@ -137,6 +141,8 @@ actor SessionBoard {
             let page = try await manager.getSessions(status: nil, after: after, limit: Chunk.size)
             for session in page.sessions {
                 let key = Array(session.id.utf8)
+                // One that was deleted and created again meanwhile comes twice.
+                remove(key)
                 append(key)
                 set(session, key)
             }
@@ -145,7 +151,6 @@ actor SessionBoard {
             // Others get the thread meanwhile. A yield would not do: it is this actor's that it yields to.
             await Task.detached {}.value
         }
-        // What changed meanwhile comes with the next look.
         cursor = start
     }
 

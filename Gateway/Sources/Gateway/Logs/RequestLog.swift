@@ -56,12 +56,10 @@ struct RequestLog {
 
     /// Says why the gateway failed.
     func write(_ error: any Error) {
-        // An error of the library holds no value that was bound; of any other only the type is safe to log.
-        let reason = error is DatabaseError ? "\(error)" : "\(type(of: error))"
         logger.error(
             "a request failed",
             metadata: [
-                "method": "\(request.method)", "route": "\(context.endpointPath ?? "none")", "error": "\(reason)",
+                "method": "\(request.method)", "route": "\(context.endpointPath ?? "none")", "error": .error(error),
             ]
         )
     }

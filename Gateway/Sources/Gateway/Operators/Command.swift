@@ -29,34 +29,26 @@ enum Command: String, CaseIterable {
             )
         case .start:
             guard isOffline else { return SessionUpdates(wish: .clear) }
-            let updates = SessionUpdates(status: .initializing, wish: .clear)
-            return session.isLinked ? updates : updates.withoutAccount
+            // Of one that was logged out, whoever scans the next code is linked.
+            let account = session.isLinked || session.wish == .pair ? FieldUpdate<String>.unchanged : .clear
+            return SessionUpdates(status: .initializing, phoneNumber: account, name: account, wish: .clear)
         case .pair:
-            guard session.status != .connected else {
+            // It shows its codes already.
+            if session.status == .qrWaiting { return SessionUpdates(wish: .clear) }
+            guard isOffline || !session.isLinked else {
                 throw Problem(
                     status: .conflict,
                     code: "still_linked",
-                    detail: "The account is online: log it out first, and then pair another."
+                    detail: "The account is linked and not offline: stop it or log it out first, and then pair another."
                 )
             }
-            // It shows its codes already.
-            if session.status == .qrWaiting { return SessionUpdates(wish: .clear) }
-            return SessionUpdates(status: .initializing, wish: .set(.pair)).withoutAccount
+            return SessionUpdates(status: .initializing, wish: .set(.pair))
         case .logOut:
             guard session.isLinked else {
                 throw Problem(status: .conflict, code: "not_linked", detail: "No account is linked to this session.")
             }
             return SessionUpdates(wish: .set(.logOut))
         }
-    }
-}
-
-extension SessionUpdates {
-    /// The same, and nobody is linked any more: whoever scans the next code is.
-    fileprivate var withoutAccount: SessionUpdates {
-        var updates = self
-        (updates.phoneNumber, updates.name) = (.clear, .clear)
-        return updates
     }
 }
 
@@ -97,8 +89,24 @@ extension Session {
         }
     }
 
+    /// Whether it is offline for a reason of the gateway's own, which says nothing about the account.
+    var isOfflineByItself: Bool {
+        guard status == .disconnected, let disconnectReason else { return false }
+        return switch KnownReason(text: disconnectReason.text) {
+        case .workerGone, .released, .gatewayStopped: true
+        default: false
+        }
+    }
+
     /// Whether a worker has credentials for it: only that one, or one that shares its store, can bring it online without a pairing.
     var isLinked: Bool {
-        phoneNumber != nil && disconnectReason.flatMap { KnownReason(text: $0.text) } != .loggedOut
+        switch status {
+        case .connected: true
+        // With a code nobody is linked.
+        case .qrWaiting: false
+        case .initializing, .disconnected:
+            phoneNumber != nil && wish != .pair
+                && disconnectReason.flatMap { KnownReason(text: $0.text) } != .loggedOut
+        }
     }
 }

@@ -90,7 +90,7 @@ function ordersFor(session) {
   const names = [];
   if (isOffline || session.wish === "stop") names.push(session.linked ? "start" : "pair");
   if (session.wish !== "stop" && (!isOffline || session.needsSocket)) names.push("stop");
-  if (session.linked && session.status !== "connected" && session.wish !== "pair") names.push("pair");
+  if (session.linked && isOffline && session.wish !== "pair") names.push("pair");
   if (session.linked && session.wish !== "logout") names.push("logout");
   return names;
 }

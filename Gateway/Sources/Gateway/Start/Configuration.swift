@@ -56,7 +56,7 @@ struct Configuration: Sendable {
     ///
     /// - Throws: ``ConfigurationError`` when the file cannot be read, others may use it, or it holds no secret.
     static func secret(inFile path: String, secretFolders: [String] = Self.secretFolders) throws -> String {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         let failure = errno
         guard descriptor >= 0 else {
             throw ConfigurationError(

@@ -1,9 +1,9 @@
 /// Each option can also be a variable of the environment: `--webhook-pause` is `GATEWAY_WEBHOOK_PAUSE`. What is on the command line goes
 /// before it.
 enum Environment {
-    /// The variable of an option.
-    static func variable(of option: String) -> String {
-        option == "log-level" ? "LOG_LEVEL" : "GATEWAY_" + option.uppercased().replacing("-", with: "_")
+    /// The variables of an option, of which the first that is set counts.
+    static func variables(of option: String) -> [String] {
+        ["GATEWAY_" + option.uppercased().replacing("-", with: "_")] + (option == "log-level" ? ["LOG_LEVEL"] : [])
     }
 
     /// The arguments with those added that the environment has, and the command line has not.
@@ -12,14 +12,15 @@ enum Environment {
         for option in options {
             let name = "--" + option
             let isGiven = arguments.contains { $0 == name || $0.hasPrefix(name + "=") }
-            guard !isGiven, let value = environment[variable(of: option)], !value.isEmpty else { continue }
+            let values = variables(of: option).compactMap { environment[$0] }
+            guard !isGiven, let value = values.first(where: { !$0.isEmpty }) else { continue }
             if flags.contains(option) {
                 // Whatever else it is, ArgumentParser refuses it with a sentence.
                 if value != "0", value.lowercased() != "false" {
                     added.append(["1", "true"].contains(value.lowercased()) ? name : "\(name)=\(value)")
                 }
             } else if lists.contains(option) {
-                added += value.split(separator: " ").map { "\(name)=\($0)" }
+                added += value.split(whereSeparator: \.isWhitespace).map { "\(name)=\($0)" }
             } else {
                 added.append("\(name)=\(value)")
             }

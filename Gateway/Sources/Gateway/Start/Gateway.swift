@@ -113,11 +113,12 @@ struct Gateway: AsyncParsableCommand {
         let logger = Logger(label: "gateway")
         do {
             let server = try GatewayServer(checked(), logger: logger) { port in
-                say("The gateway is running: http://\(hostname.contains(":") ? "[\(hostname)]" : hostname):\(port)")
+                let host = hostname.contains(":") ? "[\(hostname)]" : hostname
+                say("The gateway is running: http://\(host):\(port)", logFormat)
             }
             try await server.run()
         } catch {
-            say(Self.sentence(error, hostname: hostname, port: port))
+            say(Self.sentence(error, hostname: hostname, port: port), logFormat)
             throw ExitCode.failure
         }
     }
@@ -140,7 +141,8 @@ struct Gateway: AsyncParsableCommand {
     }
 }
 
-/// Tells the operator something, at once.
-private func say(_ text: String) {
-    FileHandle.standardError.write(Data("\(text)\n".utf8))
+/// Tells the operator something at once, whatever is logged.
+private func say(_ text: String, _ format: LogFormat) {
+    let line = format == .json ? JSONLogHandler.line(.notice, "\(text)", [:], at: Date()) : text
+    try? FileHandle.standardError.write(contentsOf: Data("\(line)\n".utf8))
 }

@@ -82,6 +82,8 @@ extension Gateway {
     private static func checkedOrigin(_ text: String) throws -> String {
         guard let parts = URLComponents(string: text), let scheme = parts.scheme, let host = parts.host, !host.isEmpty,
             ["http", "https"].contains(scheme), text == text.lowercased(),
+            // Browsers leave out a scheme's own port.
+            parts.port != (scheme == "http" ? 80 : 443),
             text == "\(scheme)://\(host)\(parts.port.map { ":\($0)" } ?? "")"
         else {
             throw ConfigurationError("An origin is a scheme and a host, such as https://admin.example, without a path.")

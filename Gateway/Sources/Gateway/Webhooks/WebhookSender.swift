@@ -103,7 +103,7 @@ final class WebhookSender: Service {
             } catch {
                 logger.error(
                     "webhooks wait",
-                    metadata: ["error": "\(error is DatabaseError ? "\(error)" : "\(type(of: error))")"]
+                    metadata: ["error": .error(error)]
                 )
                 try? await pause.next()
             }
@@ -115,7 +115,7 @@ final class WebhookSender: Service {
         do {
             return try await manager.getSession(id)
         } catch let error as DatabaseError where error.resultCode == .corrupt {
-            logger.error("a session cannot be read", metadata: ["error": "\(error)"])
+            logger.error("a session cannot be read", metadata: ["error": .error(error)])
             return nil
         }
     }

@@ -9,13 +9,18 @@ final class LostSessionRecovery: Service {
     private let leaseDuration: Duration
     private let logger: Logger
     private let problem = Mutex<String?>(nil)
+    /// When it began to wait for the database, perhaps for another program's lock.
+    private let begin = Mutex<ContinuousClock.Instant?>(nil)
 
     init(manager: SessionManager, leaseDuration: Duration, logger: Logger) {
         (self.manager, self.leaseDuration, self.logger) = (manager, leaseDuration, logger)
     }
 
-    /// Whether the database took it when it was tried last.
-    var isWorking: Bool { problem.withLock { $0 == nil } }
+    /// Whether the database took it when it was tried last, and takes it now within five seconds.
+    var isWorking: Bool {
+        let waits = begin.withLock { $0.map { $0.duration(to: .now) > .seconds(5) } ?? false }
+        return !waits && problem.withLock { $0 == nil }
+    }
 
     /// - Throws: ``DatabaseGone`` when the file was moved or removed: only a restart helps.
     func run() async throws {
@@ -27,6 +32,8 @@ final class LostSessionRecovery: Service {
     private func recover() async throws {
         while true {
             try await Task.sleep(for: min(leaseDuration / 10, .seconds(2)))
+            begin.withLock { $0 = .now }
+            defer { begin.withLock { $0 = nil } }
             do {
                 try await manager.recoverLeasedSessions()
                 problem.withLock { $0 = nil }
@@ -44,7 +51,7 @@ final class LostSessionRecovery: Service {
                 guard isNews else { continue }
                 logger.error(
                     "the sessions of a worker that is gone could not be disconnected",
-                    metadata: ["error": "\(text)"]
+                    metadata: ["error": .error(error)]
                 )
             }
         }

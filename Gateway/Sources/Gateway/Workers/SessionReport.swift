@@ -70,8 +70,12 @@ enum SessionReport: Equatable, Sendable {
             }
             return SessionUpdates(status: .connected, connectedAt: FieldUpdate(ifPresent: session.connectedAt ?? date))
         case .closed(let reason, let reconnects, let final):
-            // Closes come twice, and the second is often a plain 428 that would hide why the account went offline.
-            if session.status == .disconnected { return SessionUpdates() }
+            if session.status == .disconnected {
+                // Closes come twice, and the second is often a plain 428 that would hide why the account went offline. But an end
+                // that a person must look at says more than that its worker was gone.
+                let isNews = session.isOfflineByItself && reason.map(\.isEnd) == true
+                return SessionUpdates(disconnectReason: isNews ? FieldUpdate(ifPresent: reason) : .unchanged)
+            }
             let opensAgain = !final && (willReconnect ?? reconnects)
             return SessionUpdates(
                 status: opensAgain ? .initializing : .disconnected,
