@@ -34,15 +34,18 @@ func killCheck(isLong: Bool) throws {
 func companyCheck(isLong: Bool) throws {
     for options in [["busy"], ["busy", "sqlite-handler"]] {
         let folder = Folder(onDisk: true)
-        // Open all the time: a shell without a timeout hears "database is locked" from the last one that closes the file.
+        // Open all the time, so that no writer is the last one to close the file.
         let manager = try folder.open()
         let writes = 2_000
         let writers = try (0..<8).map { try Writer.start(folder.file, "\($0)", writes, options) }
         var looks = 0
         var failedLooks: [[String]] = []
         while writers.contains(where: \.process.isRunning) {
+            // Whoever closes the file asks whether it is the last by asking for its exclusive lock, and a shell without a timeout that
+            // comes just then hears "database is locked" (`unixLock` in SQLite's os_unix.c holds PENDING meanwhile).
             let shell = try Writer.start([
-                "/bin/sh", "-c", "sqlite3 \(folder.file) 'SELECT count(*) FROM session_overview'",
+                "/bin/sh", "-c",
+                "sqlite3 -cmd '.timeout 1000' \(folder.file) 'SELECT count(*) FROM session_overview'",
             ])
             let answer = try Writer.lines(shell.output)
             if answer.count != 1 || Int(answer[0]) == nil { failedLooks.append(answer) }
