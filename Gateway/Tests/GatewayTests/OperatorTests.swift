@@ -228,9 +228,14 @@ import WhatsAppSessions
     }
 
     @Test func `an account that is logged out while its worker was gone is logged out`() async throws {
-        try await withGateway { gateway in
-            try await serve(gateway, for: .milliseconds(1))
-            try await gateway.manager.recoverLeasedSessions()
+        var configuration = Configuration()
+        configuration.lease = .seconds(1)
+        try await withGateway(configuration) { gateway in
+            try await serve(gateway)
+            try await expectEventually {
+                try await gateway.manager.recoverLeasedSessions()
+                return try await gateway.manager.getSession("support")?.disconnectReason?.text == "worker gone"
+            }
             #expect(try await needsSocket(gateway))
             try await gateway.post("LoggedOut", #"{"Reason":401}"#)
             let session = try #require(try await gateway.manager.getSession("support"))
