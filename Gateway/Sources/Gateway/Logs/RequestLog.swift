@@ -1,37 +1,7 @@
 import HTTPTypes
 import Hummingbird
 import Logging
-import Synchronization
 import WhatsAppSessions
-
-/// What becomes known about a request while it is answered.
-final class RequestRecord: Sendable {
-    private struct State {
-        var access = Access.full
-        var worker: String?
-        var isBodyRead = false
-    }
-
-    private let state = Mutex(State())
-
-    /// What its token allows.
-    var access: Access {
-        get { state.withLock { $0.access } }
-        set { state.withLock { $0.access = newValue } }
-    }
-
-    /// The worker that it says it is from.
-    var worker: String? {
-        get { state.withLock { $0.worker } }
-        set { state.withLock { $0.worker = newValue } }
-    }
-
-    /// Whether all of its body has come.
-    var isBodyRead: Bool {
-        get { state.withLock { $0.isBodyRead } }
-        set { state.withLock { $0.isBodyRead = newValue } }
-    }
-}
 
 /// A request as it is logged: in a line once it is answered, or when its stream begins.
 struct RequestLog {
@@ -90,30 +60,6 @@ struct RequestLog {
                 let character = Character(Unicode.Scalar(byte))
                 return character.isASCII && (character.isLetter || character.isNumber || "-_.:".contains(character))
             }
-    }
-}
-
-/// Says that wrong tokens come, at most once in ten seconds.
-final class WrongTokens: Sendable {
-    private struct State {
-        var last: ContinuousClock.Instant?
-        var unsaid = 0
-    }
-
-    private let state = Mutex(State())
-
-    func note(from address: String?, _ logger: Logger, at now: ContinuousClock.Instant = .now) {
-        let count = state.withLock { state -> Int? in
-            state.unsaid += 1
-            if let last = state.last, last.duration(to: now) < .seconds(10) { return nil }
-            defer { (state.last, state.unsaid) = (now, 0) }
-            return state.unsaid
-        }
-        guard let count else { return }
-        logger.notice(
-            "a wrong token was sent",
-            metadata: ["address": "\(address ?? "unknown")", "times": "\(count)"]
-        )
     }
 }
 
