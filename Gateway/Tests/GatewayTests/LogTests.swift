@@ -93,12 +93,27 @@ import WhatsAppSessions
         let line = JSONLogHandler.line(
             .notice,
             "two \"lines\"\nof text",
-            ["session": "a/b", "error": "\(1)", "status": .stringConvertible(200), "ms": .stringConvertible(0.5)],
+            [
+                "session": .text("a \"b\""), "error": "\(1)", "status": .stringConvertible(200),
+                "ms": .stringConvertible(0.5),
+            ],
             at: Date(timeIntervalSince1970: 1.5)
         )
         #expect(
             line
-                == #"{"error":"1","level":"notice","message":"two \"lines\"\nof text","ms":0.5,"session":"a/b","status":200,"time":"1970-01-01T00:00:01.500Z"}"#
+                == #"{"error":"1","level":"notice","message":"two \"lines\"\nof text","ms":0.5,"session":"a \"b\"","status":200,"time":"1970-01-01T00:00:01.500Z"}"#
+        )
+    }
+    @Test func `what others chose can neither begin a line of the log nor turn it around`() {
+        let log = RecordedLog()
+        for text in ["a\nb", "a\u{85}b", "a\u{2028}b", "a\u{9B}31mb", "a\u{202E}b", "a\u{200F}b", "a\"b", "a\\b", ""] {
+            log.logger(.info).info("said", metadata: ["by": .text(text)])
+        }
+        #expect(
+            log.lines.map(\.text) == [
+                #"said by="a\nb""#, #"said by="a\u{0085}b""#, #"said by="a\u{2028}b""#, #"said by="a\u{009B}31mb""#,
+                #"said by="a\u{202E}b""#, #"said by="a\u{200F}b""#, #"said by="a\"b""#, #"said by=a\b"#, #"said by="""#,
+            ]
         )
     }
 }

@@ -42,6 +42,7 @@ struct JSONLogHandler: LogHandler {
             switch value {
             case .stringConvertible(let number as any BinaryInteger): self = .number(Double(number))
             case .stringConvertible(let number as Double): self = .number(number)
+            case .stringConvertible(let logged as LoggedText): self = .text(logged.text)
             default: self = .text("\(value)")
             }
         }

@@ -44,7 +44,7 @@ struct RequestLog {
             "status": .stringConvertible(response.status.code),
             "ms": .stringConvertible(Self.milliseconds(start.duration(to: .now))),
         ]
-        if let worker, let name = Worker(name: worker)?.name { metadata["worker"] = "\(name.inLog)" }
+        if let worker, let name = Worker(name: worker)?.name { metadata["worker"] = .text(name) }
         logger.info("request", metadata: metadata)
     }
 

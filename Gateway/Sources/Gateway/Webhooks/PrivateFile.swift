@@ -16,10 +16,16 @@ struct PrivateFile {
 
     func remove() { if let path { unlink(path) } }
 
-    /// Adds a line at the end.
+    /// Adds a line at the end; all of it, or nothing.
     func append(_ line: String) throws {
         guard let path else { return }
-        try write(line + "\n", to: path, O_CREAT | O_APPEND)
+        let length = try? FileManager.default.attributesOfItem(atPath: path)[.size] as? Int
+        do {
+            try write(line + "\n", to: path, O_CREAT | O_APPEND)
+        } catch {
+            truncate(path, off_t(length ?? 0))
+            throw error
+        }
     }
 
     private func write(_ text: String, to path: String, _ flags: Int32) throws {

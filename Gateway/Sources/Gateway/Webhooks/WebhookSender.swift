@@ -152,7 +152,7 @@ final class WebhookSender: Service {
             say(
                 "a webhook is not taken, and is posted again until it is",
                 [
-                    "cause": "\(failure)", "session": "\((webhook.session ?? "").inLog)",
+                    "cause": "\(failure)", "session": .text(webhook.session ?? ""),
                     "lag": "\(Int(state.lag)) s",
                 ]
             )
@@ -171,7 +171,7 @@ final class WebhookSender: Service {
     /// So that one session's message does not silence all others; `false` when it cannot be kept.
     private func setAside(_ webhook: Webhook, _ body: Data, _ status: UInt) -> Bool {
         let metadata: Logger.Metadata = [
-            "status": .stringConvertible(status), "session": "\((webhook.session ?? "").inLog)",
+            "status": .stringConvertible(status), "session": .text(webhook.session ?? ""),
             "file": "\(files.refusedPath ?? "none: the sessions are in memory")",
         ]
         do {
