@@ -374,7 +374,7 @@ import WhatsAppSessions
             #expect(!answer.text.contains("2@secret"))
             let one = try await gateway.get("/sessions/a%2Fb/changes?limit=1")
             #expect(try one.json(Changes.self).changes.map(\.kind) == [.deleted])
-            for limit in ["0", "1001", "-1", "x", ""] {
+            for limit in ["0", "1001", "-1", "%2B5", "x", ""] {
                 let refused = try await gateway.get("/sessions/a/changes?limit=\(limit)")
                 #expect(try refused.problem.code == "bad_limit", "\(limit)")
             }
@@ -405,7 +405,7 @@ import WhatsAppSessions
                 try await gateway.get("/sessions?after=3").json(Page.self).sessions.map(\.id) == ["3", "4", "5", "6"]
             )
             #expect(try await gateway.get("/sessions?limit=x").problem.code == "bad_limit")
-            for query in ["limit=1&after=x", "limit=1&after=-1", "after=x", "limit=1&after="] {
+            for query in ["limit=1&after=x", "limit=1&after=-1", "limit=1&after=%2B5", "after=x", "limit=1&after="] {
                 #expect(try await gateway.get("/sessions?\(query)").problem.code == "bad_place", "\(query)")
             }
         }

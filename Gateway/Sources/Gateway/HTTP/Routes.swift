@@ -105,7 +105,7 @@ struct Routes: Sendable {
             return status
         }
         let place = try request.uri.queryParameters["after"].map { text in
-            guard let place = Int64(String(text)), place >= 0 else {
+            guard let place = Int64(digits: text) else {
                 throw Problem.badRequest("bad_place", "The value of after is the next of the page before.")
             }
             return place
@@ -305,10 +305,10 @@ extension Request {
     /// The query's `limit`; `nil` when it has none.
     fileprivate func limit(upTo most: Int) throws -> Int? {
         try uri.queryParameters["limit"].map { text in
-            guard let limit = Int(String(text)), (1...most).contains(limit) else {
+            guard let limit = Int64(digits: text), (1...Int64(most)).contains(limit) else {
                 throw Problem.badRequest("bad_limit", "A limit is a number from 1 to \(most).")
             }
-            return limit
+            return Int(limit)
         }
     }
 
@@ -378,5 +378,13 @@ extension Response {
             headers: [.contentType: contentType],
             body: ResponseBody(byteBuffer: ByteBuffer(string: text))
         )
+    }
+}
+
+extension Int64 {
+    /// A number without a sign.
+    fileprivate init?(digits text: Substring) {
+        guard text.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) else { return nil }
+        self.init(text)
     }
 }
