@@ -170,11 +170,152 @@ import WhatsAppSessions
                 worker: "eu-1"
             ).session
             #expect(session.phoneNumber == "447700900123" && session.name == "Ana")
-            #expect(session.isLinked && session.wish == .stop)
+            #expect(session.isLinked && session.wish == .stop && session.status == .initializing)
+        }
+    }
+
+    @Test func `what comes late of a pairing leaves a stopped session stopped`() async throws {
+        try await withGateway { gateway in
+            try await gateway.manager.createSession("support")
+            try await gateway.post("connection.update", #"{"qr":"2@one"}"#)
+            try await order("stop", gateway)
+            for (event, data) in [
+                ("PairSuccess", #"{"ID":"447700900123:1@s.whatsapp.net"}"#),
+                ("connection.update", #"{"isNewLogin":true}"#),
+                ("PairPasskeyRequest", "{}"),
+            ] {
+                try await gateway.post(event, data)
+                let session = try #require(try await gateway.manager.getSession("support"))
+                #expect(session.status == .disconnected && session.disconnectReason?.text == "stopped", "\(event)")
+            }
+            #expect(try await gateway.manager.getSession("support")?.phoneNumber == "447700900123")
+        }
+    }
+
+    @Test(arguments: [
+        ("LoggedOut", "{}", "logged out"), ("ConnectFailure", #"{"Reason":403}"#, "account locked"),
+    ])
+    func `the report of a stop doesn't hide how WhatsApp ended it`(event: String, data: String, reason: String)
+        async throws
+    {
+        try await withGateway { gateway in
+            try await serve(gateway)
+            try await order("stop", gateway)
+            try await gateway.post(event, data, worker: "eu-1")
+            let reports = [
+                ("session", #"{"status":"disconnected","reason":"stopped"}"#),
+                ("session", #"{"status":"disconnected"}"#),
+                ("connection.update", #"{"connection":"close"}"#),
+            ]
+            for (event, data) in reports {
+                let session = try await gateway.post(event, data, worker: "eu-1").session
+                #expect(session.disconnectReason?.text == reason)
+                #expect(session.isLinked == (reason != "logged out"))
+            }
         }
     }
 
     // MARK: Log out and pair
+
+    /// How a worker says that WhatsApp has ended the connection.
+    private func ended(_ code: Int, at date: Date) -> String {
+        """
+        {"event":"connection.update","worker":"eu-1","at":"\(date.iso8601)","data":{"connection":"close",\
+        "lastDisconnect":{"error":{"message":"x","output":{"statusCode":\(code)}}}}}
+        """
+    }
+
+    @Test func `an end that came before an order doesn't fulfil it`() async throws {
+        for (command, code) in [("pair", 401), ("pair", 440), ("logout", 440), ("logout", 402)] {
+            try await withGateway { gateway in
+                try await serve(gateway)
+                let before = try #require(try await gateway.manager.getSession("support")).createdAt
+                if command == "pair" {
+                    try await gateway.send(.post, "/sessions/support/events", ended(code, at: before))
+                }
+                try await order(command, gateway)
+                try await gateway.send(.post, "/sessions/support/events", ended(code, at: before))
+                let session = try #require(try await gateway.manager.getSession("support"))
+                #expect(session.wish?.rawValue == command, "\(command), \(code)")
+                #expect(try await needsSocket(gateway))
+                if command == "pair" { #expect(session.status == .initializing) }
+                // The same on the socket that the worker opens for it.
+                try await gateway.post("connection.update", #"{"connection":"connecting"}"#, worker: "eu-1")
+                try await gateway.send(
+                    .post,
+                    "/sessions/support/events",
+                    ended(code, at: Date(timeIntervalSinceNow: 1))
+                )
+                #expect(try await gateway.manager.getSession("support")?.wish == nil)
+            }
+        }
+    }
+
+    @Test func `an account that was logged out before the order to log it out is logged out`() async throws {
+        try await withGateway { gateway in
+            try await serve(gateway)
+            let before = try #require(try await gateway.manager.getSession("support")).createdAt
+            try await order("logout", gateway)
+            try await gateway.send(.post, "/sessions/support/events", ended(401, at: before))
+            let session = try #require(try await gateway.manager.getSession("support"))
+            #expect(session.wish == nil && !session.isLinked && !session.needsSocket)
+        }
+    }
+
+    @Test(arguments: [
+        [("connection.update", #"{"qr":"2@one"}"#), ("connection.update", #"{"connection":"close"}"#)],
+        [("connection.update", #"{"connection":"connecting"}"#), ("ClientOutdated", "{}")],
+        [("session", #"{"status":"disconnected","reason":"the network is away"}"#)],
+    ])
+    func `nobody is linked after a logout, whatever is said next`(events: [(String, String)]) async throws {
+        try await withGateway { gateway in
+            try await serve(gateway)
+            try await gateway.post("LoggedOut", "{}", worker: "eu-1")
+            for (event, data) in events { try await gateway.post(event, data, worker: "eu-1") }
+            let session = try #require(try await gateway.manager.getSession("support"))
+            #expect(session.disconnectReason?.text != "logged out" || session.status != .disconnected)
+            #expect(!session.isLinked && session.phoneNumber == nil && session.name == nil)
+            let answer = try await gateway.client.execute(uri: "/sessions/support/logout", method: .post)
+            #expect(try answer.problem.code == "not_linked")
+        }
+    }
+
+    @Test func `nobody is linked after a logout when the worker is gone before a code was scanned`() async throws {
+        var configuration = Configuration()
+        configuration.lease = .seconds(1)
+        try await withGateway(configuration, runsServices: true) { gateway in
+            try await serve(gateway, for: .seconds(1))
+            try await gateway.post("LoggedOut", "{}", worker: "eu-1")
+            try await gateway.post("connection.update", #"{"qr":"2@one"}"#, worker: "eu-1")
+            try await expectEventually {
+                let session = try await gateway.manager.getSession("support")
+                return session?.disconnectReason?.text == "worker gone" && session?.phoneNumber == nil
+            }
+            #expect(try await gateway.manager.getSession("support")?.isLinked == false)
+        }
+    }
+
+    @Test func `nobody is linked after a logout when a new code is stopped`() async throws {
+        try await withGateway { gateway in
+            try await online(gateway)
+            try await gateway.post("LoggedOut", "{}")
+            try await gateway.post("connection.update", #"{"qr":"2@one"}"#)
+            let session = try await order("stop", gateway)
+            #expect(session.disconnectReason?.text == "stopped" && !session.isLinked)
+        }
+    }
+
+    @Test func `a pairing that is taken back links nobody to an account that was logged out`() async throws {
+        try await withGateway { gateway in
+            try await serve(gateway)
+            try await gateway.post("LoggedOut", "{}", worker: "eu-1")
+            try await order("pair", gateway)
+            try await order("stop", gateway)
+            try await gateway.post("session", #"{"status":"disconnected","reason":"stopped"}"#, worker: "eu-1")
+            let session = try await order("start", gateway)
+            #expect(!session.isLinked && session.phoneNumber == nil)
+        }
+    }
 
     @Test(arguments: ["offline", "with a code"])
     func `a logout ends also where nothing is left to unlink`(state: String) async throws {

@@ -21,7 +21,9 @@ public struct SessionPage: Sendable {
     public let sessions: [Session]
     /// The sessions that can't be read.
     public let damages: [SessionDamage]
-    /// The place after which the list goes on; `nil` at its end. It stays good when sessions are created or deleted.
+    /// The place after which the list goes on; `nil` at its end. It stays good when sessions are created or deleted, with one
+    /// exception: SQLite gives the place of the newest session again once that was deleted, so the next one that is created may be
+    /// missed.
     public let next: Int64?
 
     /// Creates a value, in a test for instance.

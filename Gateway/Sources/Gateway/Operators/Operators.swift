@@ -12,7 +12,9 @@ struct Operators: Sendable {
             guard let session = try await manager.getSession(sessionID) else {
                 throw SessionNotFoundError(sessionID: sessionID)
             }
-            return try await manager.updateSession(sessionID, command.updates(for: session))
+            var updates = try command.updates(for: session)
+            updates.forgetLoggedOutAccount(of: session)
+            return try await manager.updateSession(sessionID, updates)
         }
     }
 }

@@ -35,7 +35,7 @@ final class LostSessionRecovery: Service {
             begin.withLock { $0 = .now }
             defer { begin.withLock { $0 = nil } }
             do {
-                try await manager.recoverLeasedSessions()
+                try await manager.recoverLostSessions()
                 problem.withLock { $0 = nil }
             } catch let error as CancellationError {
                 throw error
@@ -61,4 +61,14 @@ final class LostSessionRecovery: Service {
 /// The database cannot be used any more.
 struct DatabaseGone: Error {
     let reason: String
+}
+
+extension SessionManager {
+    /// Disconnects the sessions of workers that are gone. Of one that was logged out nothing tells it any more but that it has no number.
+    func recoverLostSessions() async throws {
+        for session in try await recoverLeasedSessions() where session.isLoggedOut {
+            // It may have been deleted meanwhile.
+            _ = try? await updateSession(session.id, SessionUpdates(phoneNumber: .clear, name: .clear))
+        }
+    }
 }

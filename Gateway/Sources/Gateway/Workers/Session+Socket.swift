@@ -30,6 +30,9 @@ extension Session {
         }
     }
 
+    /// Whether the account was logged out and no other was linked since.
+    var isLoggedOut: Bool { status != .connected && disconnectReason?.isLogout == true }
+
     /// Whether a worker has credentials for it: only that one, or one that shares its store, can bring it online without a pairing.
     var isLinked: Bool {
         switch status {
@@ -37,8 +40,7 @@ extension Session {
         // With a code nobody is linked.
         case .qrWaiting: false
         case .initializing, .disconnected:
-            phoneNumber != nil && wish != .pair
-                && disconnectReason.flatMap { KnownReason(text: $0.text) } != .loggedOut
+            phoneNumber != nil && wish != .pair && !isLoggedOut
         }
     }
 }

@@ -19,7 +19,12 @@ struct WorkerEvents: Sendable {
                 throw SessionNotFoundError(sessionID: sessionID)
             }
             guard let report = event.report else { return nil }
-            let updates = try report.obedientUpdates(for: session, at: event.date, willReconnect: event.willReconnect)
+            let updates = try await report.obedientUpdates(
+                for: session,
+                at: event.date,
+                willReconnect: event.willReconnect,
+                isBeforeWish: isBeforeWish(event, of: session)
+            )
             guard let lease else {
                 // Without a lease there is no telling whether the event is late.
                 if let holder = session.holder { throw SessionTakenError(sessionID: sessionID, holder: holder) }
@@ -31,13 +36,20 @@ struct WorkerEvents: Sendable {
         }
     }
 
+    /// Whether the worker saw an end before the operator wished something: a worker that was away, or says it again.
+    private func isBeforeWish(_ event: WorkerEvent, of session: Session) async throws -> Bool {
+        guard session.wish != nil, event.report?.isEnd == true, let date = event.date else { return false }
+        let changes = try await manager.getChanges(of: session.id, limit: 1000)
+        return changes.first { $0.fields.contains(.wish) }.map { date < $0.date } ?? false
+    }
+
     /// Claims a session for a worker, which then opens its socket.
     ///
     /// - Throws: `SessionTakenError` while another lease on it lives; ``Problem`` or `LeaseLostError` for a worker without a lease.
     func claim(_ sessionID: String, by worker: Worker) async throws -> Session {
         let lease = try await leases.lease(of: worker)
         // A worker that has just gone leaves no session live, whoever is next.
-        _ = try? await manager.recoverLeasedSessions()
+        _ = try? await manager.recoverLostSessions()
         return try await turns.take(sessionID) { try await manager.claimSession(sessionID, under: lease) }
     }
 
