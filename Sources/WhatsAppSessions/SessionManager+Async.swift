@@ -70,6 +70,13 @@ extension SessionManager {
         try await copying.run { try backUp(path) }
     }
 
+    /// Brings the sessions of a file into this database without blocking; see the synchronous method.
+    public func restoreSessions(from path: String) async throws {
+        try owner.requireThisProcess()
+        let restore: @Sendable (String) throws -> Void = restoreSessions
+        try await copying.run { try restore(path) }
+    }
+
     /// Closes the manager without blocking; see the synchronous method.
     public func close() async throws {
         try owner.requireThisProcess()

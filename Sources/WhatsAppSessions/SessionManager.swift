@@ -159,6 +159,32 @@ public final class SessionManager: Sendable {
         try Backup(to: path).create { try store.copy(to: $0) }
     }
 
+    /// Brings the sessions of a file into this database, which must have none: their ids, times and order, and the leases that live.
+    ///
+    /// So sessions move from a file to PostgreSQL, and a backup comes back. The journal has them as created; the file's cursors don't fit
+    /// it. The file is opened as a manager opens it: one of an older version is brought up to date.
+    ///
+    /// - Parameter path: A database of this library, such as a backup. No program should change it meanwhile.
+    /// - Throws: ``DatabaseError`` with the code ``DatabaseError/ResultCode/misuse`` when this database has sessions already, and
+    ///   ``DatabaseError/ResultCode/corrupt`` when a session in the file is damaged; also when there is no such file. Nothing has
+    ///   changed.
+    public func restoreSessions(from path: String) throws {
+        try owner.requireThisProcess()
+        guard FileManager.default.fileExists(atPath: path) else {
+            throw DatabaseError(resultCode: .cannotOpen, message: "\(path) doesn't exist")
+        }
+        let file = try Storage.file(path: path).open()
+        let contents: SessionContents
+        do {
+            contents = try file.read(.contents).contents
+        } catch {
+            try? file.close()
+            throw error
+        }
+        try file.close()
+        _ = try write(.restore(contents))
+    }
+
     /// Finishes the waiting changes, erases dropped QR codes from the log, and closes the manager.
     ///
     /// Later calls throw ``DatabaseError``, and so do followers and waits that are under way. Closing again does nothing. It waits

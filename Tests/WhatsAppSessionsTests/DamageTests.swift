@@ -4,7 +4,7 @@ import WhatsAppSessionsSQLite
 @testable import WhatsAppSessions
 
 /// What SQLite cannot do, and rows that no rule let in, are errors: never a crash, never a silently wrong answer.
-@Suite(.eachEngine) struct DamageTests {
+@Suite(.eachSQLite) struct DamageTests {
     let manager = try! Engine.current.open()
 
     @Test(arguments: [

@@ -17,13 +17,31 @@ extension SessionManager {
     }
 
     func execute(_ sql: String) throws {
+        #if Postgres
+        if let database { return try database.execute(sql) }
+        #endif
         try withConnection { try $0.execute(sql) }
     }
 
     /// The first column of the first row, as text.
     func query(_ sql: String) throws -> String? {
-        try withConnection { try $0.query(sql) }
+        #if Postgres
+        if let database { return try database.query(sql) }
+        #endif
+        return try withConnection { try $0.query(sql) }
     }
+
+    /// Makes a write at a moment of the test's choice, which PostgreSQL has from its own clock.
+    func make(_ write: SessionWrite, at now: Int64) throws -> Written {
+        #if Postgres
+        try database?.setClock(now)
+        #endif
+        return try store.write(write)
+    }
+
+    #if Postgres
+    private var database: TestDatabase? { (store as? SpyStore)?.place as? TestDatabase }
+    #endif
 }
 
 extension Session {
@@ -121,22 +139,24 @@ final class SpyStore: SessionStore {
     }
 
     let store: any SessionStore
-    let folder: TemporaryFolder?
+    /// What goes with the store, such as its folder.
+    let place: (any Sendable)?
     private let state = Lock(Counts())
     /// Runs in the task that has read changes.
     private let afterChanges: @Sendable () -> Void
 
     init(
         _ store: any SessionStore,
-        in folder: TemporaryFolder? = nil,
+        in place: (any Sendable)? = nil,
         afterChanges: @escaping @Sendable () -> Void = {}
     ) {
         self.store = store
-        self.folder = folder
+        self.place = place
         self.afterChanges = afterChanges
     }
 
     var counts: Counts { state.withLock { $0 } }
+    var folder: TemporaryFolder? { place as? TemporaryFolder }
     var isShared: Bool { store.isShared }
 
     func session(_ id: String) throws -> Session? { try store.session(id) }
@@ -174,8 +194,8 @@ extension Statement {
     }
 }
 
-extension SharedCommits {
-    /// Runs `body` while no write is committed, on another thread, and goes on when it has begun.
+extension SharedCalls {
+    /// Runs `body` while no call is made, on another thread, and goes on when it has begun.
     func hold(_ body: @escaping @Sendable () -> Void) async {
         await withCheckedContinuation { continuation in
             Thread {
@@ -187,7 +207,7 @@ extension SharedCommits {
         }
     }
 
-    /// Holds the writes back until so many wait, and `isReady` says so.
+    /// Holds the calls back until so many wait, and `isReady` says so.
     func hold(until count: Int, and isReady: @escaping @Sendable () -> Bool = { true }) async {
         await hold {
             while self.waiting < count || !isReady() { usleep(1000) }

@@ -48,19 +48,19 @@ import WhatsAppSessionsSQLite
     {
         let target = Target()
         let none = Threads(limit: 1) { _ in throw NoThread() }
-        let commits = SharedCommits(on: target, patience: .seconds(60), threads: none)
-        await #expect(throws: NoThread.self) { try await commits.write(.delete(id: "x")) }
-        #expect(try await onThread { try commits.write(.delete(id: "x")) }.deleted == 1)
+        let commits = SharedCalls(on: target, patience: .seconds(60), threads: none)
+        await #expect(throws: NoThread.self) { try await commits.make(.delete(id: "x")) }
+        #expect(try await onThread { try commits.make(.delete(id: "x")) }.deleted == 1)
         // A task that waits behind a thread is served by that thread, or told.
         await commits.hold(until: 2)
-        async let blocking = onThread { try commits.write(.delete(id: "y")) }
-        async let waiting = commits.write(.delete(id: "z"))
+        async let blocking = onThread { try commits.make(.delete(id: "y")) }
+        async let waiting = commits.make(.delete(id: "z"))
         #expect(try await blocking.deleted == 1)
         #expect(try await waiting.deleted == 1)
     }
 
-    private final class Target: CommitTarget {
-        func commit(_ writes: [SessionWrite], until: ContinuousClock.Instant) -> [Result<Written, any Error>] {
+    private final class Target: CallTarget {
+        func make(_ writes: [SessionWrite], until: ContinuousClock.Instant) -> [Result<Written, any Error>] {
             writes.map { _ in .success(Written(deleted: 1)) }
         }
     }

@@ -21,6 +21,7 @@ struct SQLiteSessions {
         case .history(let id, let limit): Found(changes: try history(of: id, limit: limit))
         case .lease(let holder): Found(lease: try lease(of: holder))
         case .leases: Found(leases: try leases())
+        case .contents: Found(contents: try contents())
         }
     }
 
@@ -38,6 +39,7 @@ struct SQLiteSessions {
         case .claim(let id, let lease): try claim(id, under: lease)
         case .claimUnserved(let limit, let lease): try claimUnserved(limit: limit, under: lease)
         case .release(let id, let lease): try release(id, under: lease)
+        case .restore(let contents): try restore(contents)
         case .renewHistory: try renewHistory()
         }
     }
@@ -532,6 +534,109 @@ extension SQLiteSessions {
             }
         }
         return written
+    }
+}
+
+// MARK: - Moving to another database
+
+extension SQLiteSessions {
+    /// - Throws: ``DatabaseError`` with the code ``DatabaseError/ResultCode/corrupt`` when a row can't be read.
+    private func contents() throws -> SessionContents {
+        var contents = SessionContents()
+        try connection.prepared("SELECT \(Self.columns), seq, id, lease FROM sessions ORDER BY seq").eachRow { _ in
+        } read: { row in
+            contents.sessions.append(
+                StoredSession(
+                    seq: try row.integer(Column.seq),
+                    session: try Session(id: row.text(Column.id), row: row),
+                    qrCodeNumber: try row.integerIfPresent(Column.qrCodeNumber),
+                    lease: try row.integerIfPresent(Column.id + 1)
+                )
+            )
+        }
+        contents.leases = try connection.rows(
+            of: "SELECT number, holder, ends_at FROM leases WHERE ends_at > \(Self.now) ORDER BY number"
+        ) { row in
+            StoredLease(
+                lease: SessionLease(holder: try row.text(1), number: try row.integer(0)),
+                endsAt: try row.integer(2)
+            )
+        }
+        contents.lastLease = try connection.prepared(
+            "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'leases'), 0)"
+        ).only { try $0.integer(0) }
+        return contents
+    }
+
+    private func restore(_ contents: SessionContents) throws -> Written {
+        try connection.savepoint {
+            let isEmpty = try connection.prepared("SELECT NOT EXISTS (SELECT 1 FROM sessions)").only {
+                try $0.integer(0) != 0
+            }
+            guard isEmpty else { throw DatabaseError.notEmpty() }
+            for lease in contents.leases { try restore(lease) }
+            for row in contents.sessions { try restore(row) }
+            // The next number is greater than all that were ever given, here and there.
+            try connection.prepared(
+                "UPDATE sqlite_sequence SET seq = :last WHERE name = 'leases' AND seq < :last"
+            ).execute { try $0.bind(contents.lastLease, to: ":last") }
+            try connection.prepared(
+                """
+                INSERT INTO sqlite_sequence (name, seq)
+                SELECT 'leases', :last WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'leases')
+                """
+            ).execute { try $0.bind(contents.lastLease, to: ":last") }
+        }
+        return Written()
+    }
+
+    private func restore(_ lease: StoredLease) throws {
+        try connection.prepared(
+            "INSERT OR IGNORE INTO leases (number, holder, ends_at) VALUES (:number, :holder, :ends_at)"
+        ).execute {
+            try $0.bind(lease.lease.number, to: ":number")
+            try $0.bind(lease.lease.holder, to: ":holder")
+            try $0.bind(lease.endsAt, to: ":ends_at")
+        }
+    }
+
+    private func restore(_ row: StoredSession) throws {
+        let session = row.session
+        try connection.prepared(
+            """
+            INSERT INTO sessions (
+                seq, id, status, phone_number, name, created_at, connected_at, qr_code, status_changed_at,
+                qr_code_received_at, qr_code_number, disconnect_code, disconnect_text, lease, restriction, wish
+            ) VALUES (
+                :seq, :id, :status, :phone_number, :name, :created_at, :connected_at, :qr_code, :status_changed_at,
+                :qr_code_received_at, iif(:qr_code IS NULL, NULL, :qr_code_number), :disconnect_code, :disconnect_text, :lease,
+                :restriction, :wish
+            )
+            """
+        ).execute {
+            try $0.bind(row.seq, to: ":seq")
+            try $0.bind(session.id, to: ":id")
+            try $0.bind(session.status.rawValue, to: ":status")
+            try $0.bind(session.phoneNumber, to: ":phone_number")
+            try $0.bind(session.name, to: ":name")
+            try $0.bind(session.createdAt.milliseconds, to: ":created_at")
+            try $0.bind(session.connectedAt?.milliseconds, to: ":connected_at")
+            try $0.bind(session.qrCode, to: ":qr_code")
+            try $0.bind(session.statusChangedAt.milliseconds, to: ":status_changed_at")
+            try $0.bind(session.qrCodeReceivedAt?.milliseconds, to: ":qr_code_received_at")
+            try $0.bind(row.qrCodeNumber, to: ":qr_code_number")
+            try $0.bind(session.disconnectReason?.code.map(Int64.init), to: ":disconnect_code")
+            try $0.bind(session.disconnectReason?.text, to: ":disconnect_text")
+            try $0.bind(row.lease, to: ":lease")
+            try $0.bind(session.restriction, to: ":restriction")
+            try $0.bind(session.wish?.rawValue, to: ":wish")
+        }
+        // A code that was cleared leaves its number.
+        guard session.qrCode == nil, row.qrCodeNumber != nil else { return }
+        try connection.prepared("UPDATE sessions SET qr_code_number = :number WHERE seq = :seq").execute {
+            try $0.bind(row.qrCodeNumber, to: ":number")
+            try $0.bind(row.seq, to: ":seq")
+        }
     }
 }
 

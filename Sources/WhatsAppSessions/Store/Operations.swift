@@ -24,6 +24,8 @@ enum SessionWrite: Sendable {
     /// Claims the first sessions that nobody serves.
     case claimUnserved(limit: Int, under: SessionLease)
     case release(id: String, under: SessionLease)
+    /// Adds all sessions of another database to one that has none.
+    case restore(SessionContents)
     /// Begins a new history of the journal, if the one there is belongs to another database.
     case renewHistory
 }
@@ -68,12 +70,14 @@ enum SessionRead: Sendable {
     case lease(holder: String)
     /// The leases that live, and how many sessions each has.
     case leases
+    /// All that moves to another database.
+    case contents
 
     /// Whether it may take so long that short reads should not wait for it.
     var isLong: Bool {
         switch self {
         // A history may be anywhere in the journal.
-        case .list, .counts, .snapshot, .history: true
+        case .list, .counts, .snapshot, .history, .contents: true
         case .changes(_, let limit), .page(_, _, let limit): limit > 1000
         case .sessionAndPlace, .newestPlace, .lease, .leases: false
         }
@@ -90,6 +94,7 @@ struct Found: Sendable {
     var changes: [SessionChange] = []
     var lease: SessionLease?
     var leases: [LeaseOverview] = []
+    var contents = SessionContents()
     /// The newest place in the journal.
     var place: ChangeCursor?
     /// The place in the order of creation after which a page's list goes on.

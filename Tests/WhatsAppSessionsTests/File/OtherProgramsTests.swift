@@ -218,7 +218,7 @@ import WhatsAppSessionsSQLite
         let outcomes = try (manager.store as! FileDatabase).commits.alone { writer in
             try Connection.shell(folder.file).execute("PRAGMA wal_checkpoint(TRUNCATE)")
             #expect(size(folder.file + "-wal") == 0)
-            return try writer!.commit([.create(id: "next", at: 0)], until: .now + .seconds(60))
+            return try writer!.make([.create(id: "next", at: 0)], until: .now + .seconds(60))
         }
         #expect(try outcomes?.first?.get().session?.id == "next")
         #expect(try manager.getAllSessions().count == 31)

@@ -8,7 +8,7 @@ final class FileDatabase: SessionStore {
     /// How long a call waits for the locks of other connections.
     let patience: Duration
 
-    let commits: SharedCommits<FileWriter>
+    let commits: SharedCalls<FileWriter>
     private let shortReads, longReads: Readers
     let keeper = LogKeeper()
     private let checkpointer = Lock<FileConnection?>(nil)
@@ -27,7 +27,7 @@ final class FileDatabase: SessionStore {
         // A read takes microseconds: a few connections serve many threads. A list takes longer, and has its own.
         shortReads = Readers(file, identity, count: 4, patience: patience)
         longReads = Readers(file, identity, count: 2, patience: patience)
-        commits = SharedCommits(on: writer, patience: patience)
+        commits = SharedCalls(on: writer, patience: patience)
         keeper.begin { [weak self] upkeep in self?.maintainLog(upkeep) != false }
         // A process that died may have left a QR code in the log.
         if opened.logSize > 0 { keeper.owe(.erase) }
@@ -87,6 +87,7 @@ final class FileDatabase: SessionStore {
         let sessions = SQLiteSessions(connection)
         switch read {
         case .list, .page, .counts, .lease, .leases: return try sessions.find(read)
+        case .contents: return try connection.readTransaction { try sessions.find(read) }
         case .snapshot, .sessionAndPlace, .newestPlace, .changes, .history:
             // In a file that was moved away nothing changes any more.
             if case .newestPlace = read { try file.requireInPlace(identity) }
@@ -108,12 +109,12 @@ final class FileDatabase: SessionStore {
 
     func write(_ write: SessionWrite) throws -> Written {
         try owner.requireThisProcess()
-        return try commits.write(write)
+        return try commits.make(write)
     }
 
     func write(_ write: SessionWrite) async throws -> Written {
         try owner.requireThisProcess()
-        return try await commits.write(write)
+        return try await commits.make(write)
     }
 
     // MARK: Upkeep of the log

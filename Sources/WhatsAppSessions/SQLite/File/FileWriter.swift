@@ -1,7 +1,7 @@
 import WhatsAppSessionsSQLite
 
 /// The connection to a file that writes. One thread at a time may use it.
-final class FileWriter: CommitTarget {
+final class FileWriter: CallTarget {
     let connection: FileConnection
     let file: DatabasePath
     /// The files that the database was opened with. Nothing else is written to.
@@ -22,10 +22,7 @@ final class FileWriter: CommitTarget {
         pageSize = try connection.connection.row(of: "PRAGMA page_size") { try Int($0.integer(0)) }
     }
 
-    func commit(
-        _ writes: [SessionWrite],
-        until deadline: ContinuousClock.Instant
-    ) throws -> [Outcome] {
+    func make(_ writes: [SessionWrite], until deadline: ContinuousClock.Instant) throws -> [Outcome] {
         try requireSoundFile(until: deadline)
         let outcomes =
             writes.count == 1 && writes[0].isOneStatement
@@ -147,7 +144,7 @@ extension SessionWrite {
     fileprivate var isOneStatement: Bool {
         switch self {
         case .create, .update, .delete, .renewLease, .closeLease: true
-        case .recover, .renewHistory, .openLease, .claim, .claimUnserved, .release: false
+        case .recover, .renewHistory, .openLease, .claim, .claimUnserved, .release, .restore: false
         }
     }
 }

@@ -26,9 +26,9 @@ func fileStatus(_ path: String) -> stat? {
 /// Waits until what was written to a descriptor is on the disk.
 func sync(_ descriptor: Int32, _ path: String) throws {
     #if canImport(Darwin)
-        // There `fsync` stops at the disk's own cache.
-        try systemCall(path) { fcntl(descriptor, F_FULLFSYNC) }
+    // There `fsync` stops at the disk's own cache.
+    try systemCall(path) { fcntl(descriptor, F_FULLFSYNC) }
     #else
-        try systemCall(path) { fsync(descriptor) }
+    try systemCall(path) { fsync(descriptor) }
     #endif
 }

@@ -1,34 +1,30 @@
-/// A write that waits for its commit, and its caller.
-final class QueuedWrite: Sendable {
+/// A call that waits to be made, and its caller.
+final class QueuedCall<Call: Sendable, Answer: Sendable>: Sendable {
     /// Who waits for the outcome.
     private enum Caller: Sendable {
-        case thread(WaitingThread)
-        case task(CheckedContinuation<Written, any Error>)
+        case thread(WaitingThread<Answer>)
+        case task(CheckedContinuation<Answer, any Error>)
     }
 
-    let write: SessionWrite
+    let call: Call
     /// When its caller stops waiting for locks.
     let deadline: ContinuousClock.Instant
     private let caller: Caller
 
-    init(_ write: SessionWrite, until deadline: ContinuousClock.Instant, for thread: WaitingThread) {
-        (self.write, self.deadline, caller) = (write, deadline, .thread(thread))
+    init(_ call: Call, until deadline: ContinuousClock.Instant, for thread: WaitingThread<Answer>) {
+        (self.call, self.deadline, caller) = (call, deadline, .thread(thread))
     }
 
-    init(
-        _ write: SessionWrite,
-        until deadline: ContinuousClock.Instant,
-        for task: CheckedContinuation<Written, any Error>
-    ) {
-        (self.write, self.deadline, caller) = (write, deadline, .task(task))
+    init(_ call: Call, until deadline: ContinuousClock.Instant, for task: CheckedContinuation<Answer, any Error>) {
+        (self.call, self.deadline, caller) = (call, deadline, .task(task))
     }
 
     /// The thread that waits for it; `nil` if a task does.
-    var thread: WaitingThread? {
+    var thread: WaitingThread<Answer>? {
         if case .thread(let thread) = caller { thread } else { nil }
     }
 
-    func finish(_ outcome: Outcome) {
+    func finish(_ outcome: Result<Answer, any Error>) {
         switch caller {
         case .thread(let thread): thread.wake(.outcome(outcome))
         case .task(let task): task.resume(with: outcome)
@@ -37,9 +33,9 @@ final class QueuedWrite: Sendable {
 }
 
 /// A thread that waits until it is told what to do next.
-final class WaitingThread: Sendable {
+final class WaitingThread<Answer: Sendable>: Sendable {
     enum Signal: Sendable {
-        case outcome(Outcome)
+        case outcome(Result<Answer, any Error>)
         /// It may use the database now, and passes it on afterwards.
         case turn
     }
