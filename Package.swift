@@ -8,16 +8,26 @@ let package = Package(
     products: [
         .library(name: "WhatsAppSessions", targets: ["WhatsAppSessions"])
     ],
+    traits: [
+        .trait(name: "Postgres", description: "Sessions of several hosts in PostgreSQL. Needs libpq 14 or newer.")
+    ],
     targets: [
         .systemLibrary(
             name: "WhatsAppSessionsSQLite",
             providers: [.apt(["libsqlite3-dev"]), .yum(["sqlite-devel"]), .brew(["sqlite"])]
         ),
+        .systemLibrary(
+            name: "WhatsAppSessionsLibpq",
+            providers: [.apt(["libpq-dev"]), .yum(["libpq-devel"]), .brew(["libpq"])]
+        ),
         // The few system calls that differ between Linux and macOS.
         .target(name: "WhatsAppSessionsSystem"),
         .target(
             name: "WhatsAppSessions",
-            dependencies: ["WhatsAppSessionsSQLite", "WhatsAppSessionsSystem"],
+            dependencies: [
+                "WhatsAppSessionsSQLite", "WhatsAppSessionsSystem",
+                .target(name: "WhatsAppSessionsLibpq", condition: .when(traits: ["Postgres"])),
+            ],
             // The folder is a link to the top-level `migrations/`, where people look for the schema.
             resources: [.embedInCode("migrations")]
         ),

@@ -123,8 +123,9 @@ import Testing
         let ended = try open("eu-1")
         try endLeases()
         let (second, third) = (try open("eu-2"), try open("eu-3"))
-        let numbers = try manager.query("SELECT group_concat(number) FROM (SELECT number FROM leases ORDER BY number)")
-        #expect(numbers == "\(second.number),\(third.number)")
+        #expect(try manager.query("SELECT count(*) FROM leases") == "2")
+        #expect(try manager.query("SELECT min(number) FROM leases") == "\(second.number)")
+        #expect(try manager.query("SELECT max(number) FROM leases") == "\(third.number)")
         #expect(second.number > ended.number)
     }
 
@@ -231,7 +232,7 @@ import Testing
         }
     }
 
-    @Test func `claiming many leaves damaged sessions alone, however many come first`() throws {
+    @Test(.onlySQLite) func `claiming many leaves damaged sessions alone, however many come first`() throws {
         for id in ["a", "b", "c", "d", "e"] { try manager.createSession(id) }
         try manager.execute("UPDATE sessions SET name = CAST(x'ff' AS TEXT) WHERE id IN ('a', 'b', 'd')")
         let lease = try open("eu-1")
@@ -358,7 +359,7 @@ import Testing
         #expect(try manager.getSession("support")?.disconnectReason?.text == "by hand")
     }
 
-    @Test func `a damaged session whose lease is over is named, and the others are recovered`() throws {
+    @Test(.onlySQLite) func `a damaged session whose lease is over is named, and the others are recovered`() throws {
         for id in ["a", "b", "c"] { try manager.createSession(id) }
         let lease = try open("eu-1")
         #expect(try manager.claimSessions(limit: 3, under: lease).count == 3)
@@ -404,7 +405,9 @@ import Testing
         #expect(try manager.query(holder) == "nobody")
     }
 
-    @Test func `the shell is refused a lease without a holder, and another number or holder for one`() throws {
+    @Test(.onlySQLite) func `the shell is refused a lease without a holder, and another number or holder for one`()
+        throws
+    {
         let lease = try open("eu-1")
         for (sql, rule) in [
             ("INSERT INTO leases (holder, ends_at) VALUES ('', 0)", "lease_without_holder: "),
@@ -418,7 +421,7 @@ import Testing
         try manager.renewLease(lease, lasting: .seconds(60))
     }
 
-    @Test func `a holder in Latin-1 costs its own sessions only, until its lease is over`() throws {
+    @Test(.onlySQLite) func `a holder in Latin-1 costs its own sessions only, until its lease is over`() throws {
         for id in ["a", "b"] { try manager.createSession(id) }
         try manager.execute(
             """

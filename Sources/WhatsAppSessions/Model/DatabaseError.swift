@@ -1,12 +1,12 @@
 public import Foundation
 import WhatsAppSessionsSQLite
 
-/// An error reported by SQLite, or by this library where a database or its file is not what it must be.
+/// An error reported by SQLite or PostgreSQL, or by this library where a database or its file is not what it must be.
 ///
 /// It prints the result code, the message and the beginning of the SQL text, never a value bound to the statement. For a damaged row it
 /// names the row, never the malformed value.
 public struct DatabaseError: Error, Hashable, Sendable, CustomStringConvertible, LocalizedError {
-    /// The kind of error, as specific as SQLite knows it. Compare it with a `switch` or `~=`:
+    /// The kind of error, as specific as SQLite knows it; for PostgreSQL the one that says the same. Compare it with a `switch` or `~=`:
     ///
     /// ```swift
     /// catch let error as DatabaseError where .busy ~= error.resultCode
@@ -21,22 +21,32 @@ public struct DatabaseError: Error, Hashable, Sendable, CustomStringConvertible,
     ///
     /// When it is `false`, the change was not made.
     public let isOutcomeUnknown: Bool
+    /// The [SQLSTATE](https://www.postgresql.org/docs/current/errcodes-appendix.html) of an error of PostgreSQL; `nil` otherwise.
+    public let sqlState: String?
 
     /// Creates an error, in a test for instance.
-    public init(resultCode: ResultCode, message: String, sql: String? = nil, isOutcomeUnknown: Bool = false) {
+    public init(
+        resultCode: ResultCode,
+        message: String,
+        sql: String? = nil,
+        isOutcomeUnknown: Bool = false,
+        sqlState: String? = nil
+    ) {
         self.resultCode = resultCode
         self.message = message
         self.sql = sql
         self.isOutcomeUnknown = isOutcomeUnknown
+        self.sqlState = sqlState
     }
 
-    /// `SQLite error 5: database is locked`, and the beginning of the SQL text if there is one; in one line.
+    /// `SQLite error 5: database is locked`, and the beginning of the SQL text if there is one; in one line. For PostgreSQL
+    /// `PostgreSQL error 57P03: the database system is starting up`.
     public var description: String {
         let statement = sql.map {
             let line = $0.split(whereSeparator: \.isWhitespace).joined(separator: " ")
             return line.utf8.count > 300 ? "\(line.prefix(300))…" : line
         }
-        return "SQLite error \(resultCode.rawValue): \(message)"
+        return (sqlState.map { "PostgreSQL error \($0)" } ?? "SQLite error \(resultCode.rawValue)") + ": \(message)"
             + (statement.map { " - while executing `\($0)`" } ?? "")
             + (isOutcomeUnknown ? " - the change may have been made" : "")
     }
@@ -97,12 +107,19 @@ extension DatabaseError {
             resultCode: resultCode,
             message: explain(message),
             sql: sql,
-            isOutcomeUnknown: isOutcomeUnknown
+            isOutcomeUnknown: isOutcomeUnknown,
+            sqlState: sqlState
         )
     }
 
     /// The same error, after which the change may have been made.
     var withUnknownOutcome: DatabaseError {
-        DatabaseError(resultCode: resultCode, message: message, sql: sql, isOutcomeUnknown: true)
+        DatabaseError(
+            resultCode: resultCode,
+            message: message,
+            sql: sql,
+            isOutcomeUnknown: true,
+            sqlState: sqlState
+        )
     }
 }

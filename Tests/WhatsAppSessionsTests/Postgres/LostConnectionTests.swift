@@ -1,0 +1,187 @@
+#if Postgres
+import Foundation
+import Testing
+
+@testable import WhatsAppSessions
+
+/// A call outlives its connection: it is made again, and what it changes is made once.
+@Suite struct LostConnectionTests {
+    let database = try! TestDatabase()
+
+    private func open(
+        patience: Duration = .seconds(60),
+        report: @escaping PostgresReport = { _ in }
+    ) throws -> SessionManager {
+        SessionManager(try PostgresDatabase(database.address, patience: patience, report: report))
+    }
+
+    private func endConnections() throws {
+        try database.administer(
+            """
+            SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+            WHERE datname = '\(database.name)' AND pid <> pg_backend_pid()
+            """
+        )
+    }
+
+    @Test func `every call outlives the end of its connection`() throws {
+        let manager = try open()
+        let lease = try manager.openLease(holder: "eu-1", lasting: .seconds(60))
+        try manager.createSession("support")
+        let cursor = try manager.newestCursor()
+        let calls: [() throws -> Void] = [
+            { _ = try manager.getSession("support") }, { _ = try manager.sessionExists("support") },
+            { _ = try manager.getAllSessions() }, { _ = try manager.getChanges(after: cursor) },
+            { try manager.createSession("sales") },
+            { try manager.updateSession("sales", SessionUpdates(name: .set("Ana"))) },
+            { try manager.claimSession("sales", under: lease) }, { try manager.releaseSession("sales", under: lease) },
+            { try manager.renewLease(lease, lasting: .seconds(60)) }, { try manager.recoverSessions() },
+            { try manager.deleteSession("sales") },
+        ]
+        for call in calls {
+            try endConnections()
+            try call()
+        }
+        #expect(
+            try manager.getChanges(after: cursor).map(\.kind)
+                == [.created, .updated, .updated, .updated, .updated, .updated, .deleted]
+        )
+    }
+
+    @Test func `changes under load are made once, however often the connection ends`() async throws {
+        let manager = try open()
+        for number in 0..<8 { try await manager.createSession("\(number)") }
+        let cursor = try await manager.newestCursor()
+        let isDone = Lock(false)
+        let ends = Lock(0)
+        let breaker = Thread {
+            while !isDone.withLock({ $0 }) {
+                try? endConnections()
+                ends.withLock { $0 += 1 }
+                usleep(30_000)
+            }
+        }
+        breaker.start()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for number in 0..<8 {
+                group.addTask {
+                    for turn in 0..<100 {
+                        let updates = SessionUpdates(name: .set("\(turn)"))
+                        let session = try await manager.updateSession("\(number)", updates)
+                        #expect(session.name == "\(turn)")
+                    }
+                }
+            }
+            try await group.waitForAll()
+        }
+        isDone.withLock { $0 = true }
+        #expect(ends.withLock { $0 } > 1)
+        let changes = try await manager.getChanges(after: cursor, limit: 10_000)
+        #expect(changes.count == 800)
+    }
+
+    /// Sends writes whose answers nobody hears, and then again.
+    private func twice(_ writes: [SessionWrite]) throws -> [Written] {
+        let connection = try TestDatabase.connection(database.address)
+        let deadline = ContinuousClock.now + .seconds(60)
+        let calls = writes.map(PostgresWrite.init)
+        let first = try PostgresSessions(connection, until: deadline).make(calls).map { try $0.get() }
+        let place = try database.query("SELECT max(number) FROM session_changes")
+        for call in calls { call.noteSent() }
+        let second = try PostgresSessions(connection, until: deadline).make(calls).map { try $0.get() }
+        #expect(try database.query("SELECT max(number) FROM session_changes") == place)
+        #expect(second.map(\.session) == first.map(\.session))
+        #expect(second.map(\.lease) == first.map(\.lease))
+        #expect(second.map(\.deleted) == first.map(\.deleted))
+        #expect(second.map { $0.recovered.map(\.id) } == first.map { $0.recovered.map(\.id) })
+        #expect(second.map { $0.recovered.map(\.status) } == first.map { $0.recovered.map(\.status) })
+        #expect(second.map { $0.claimed } == first.map { $0.claimed })
+        return second
+    }
+
+    @Test func `whoever asks again gets the first answer, and changes nothing`() throws {
+        let manager = try open()
+        _ = try twice([.create(id: "a", at: 0), .create(id: "b", at: 0), .create(id: "c", at: 0)])
+        func update(_ id: String, _ updates: SessionUpdates, under lease: SessionLease? = nil) -> SessionWrite {
+            .update(id: id, updates, connectedAt: nil, qrCodeReceivedAt: nil, under: lease, at: 0)
+        }
+        _ = try twice([
+            update("a", SessionUpdates(status: .connected, name: .set("Ana"))),
+            update("b", SessionUpdates(status: .qrWaiting, qrCode: .set("2@1"))),
+        ])
+        let lease = try #require(try twice([.openLease(holder: "eu-1", milliseconds: 60_000)])[0].lease)
+        _ = try twice([.claim(id: "a", under: lease)])
+        _ = try twice([update("a", SessionUpdates(name: .set("Bea")), under: lease)])
+        #expect(try twice([.claimUnserved(limit: 1, under: lease)])[0].claimed.map(\.id) == ["b"])
+        _ = try twice([.release(id: "a", under: lease)])
+        let recovered = try twice([.recover(onlyLeased: false, at: 0)])[0].recovered
+        #expect(recovered.map(\.id) == ["a", "c"] && recovered.map(\.status) == [.connected, .initializing])
+        #expect(try twice([.delete(id: "a")])[0].deleted == 1)
+        _ = try twice([.renewLease(lease, milliseconds: 60_000), .renewLease(lease, milliseconds: 60_000)])
+        _ = try twice([.closeLease(lease)])
+        // One that was made in between by somebody else is theirs.
+        #expect(try manager.getAllSessions().map(\.id) == ["b", "c"])
+    }
+
+    @Test func `when the database stays away for longer than a caller waits, the call says so`() throws {
+        let manager = try open(patience: .seconds(1))
+        try manager.createSession("support")
+        try database.administer("ALTER DATABASE \(database.name) ALLOW_CONNECTIONS false")
+        try endConnections()
+        let write = #expect(throws: DatabaseError.self) { try manager.createSession("sales") }
+        #expect(write?.resultCode == .busy && write?.sqlState != nil)
+        let read = #expect(throws: DatabaseError.self) { try manager.getSession("support") }
+        #expect(read?.resultCode == .busy && read?.isOutcomeUnknown == false)
+    }
+
+    @Test func `a lock of a person is waited for, and who holds it is said`() throws {
+        let said = Lock<[String]>([])
+        let manager = try open(patience: .milliseconds(700)) { text in said.withLock { $0.append(text) } }
+        try manager.createSession("support")
+        let person = try TestDatabase.connection(database.address + " application_name=psql")
+        let deadline = ContinuousClock.now + .seconds(60)
+        _ = try person.run(script: "BEGIN; UPDATE whatsapp_sessions.sessions SET name = 'Ana'", until: deadline)
+        let error = #expect(throws: DatabaseError.self) {
+            try manager.updateSession("support", SessionUpdates(name: .set("Bea")))
+        }
+        let holder =
+            "another program holds a lock on the sessions: process \(person.processNumber), psql, idle in transaction"
+        #expect(error?.message == holder)
+        #expect(error?.isOutcomeUnknown == false)
+        #expect(said.withLock { $0.contains(holder) })
+        #expect(try manager.getSession("support")?.name == nil)
+        _ = try person.run(script: "COMMIT", until: deadline)
+        #expect(try manager.updateSession("support", SessionUpdates(status: .connected)).name == "Ana")
+    }
+
+    @Test func `a table lock keeps nobody waiting for a table of another`() throws {
+        let manager = try open(patience: .milliseconds(700))
+        try manager.createSession("support")
+        let person = try TestDatabase.connection(database.address)
+        let deadline = ContinuousClock.now + .seconds(60)
+        _ = try person.run(script: "BEGIN; LOCK TABLE whatsapp_sessions.sessions IN EXCLUSIVE MODE", until: deadline)
+        #expect(try manager.getSession("support") != nil)
+        let error = #expect(throws: DatabaseError.self) { try manager.deleteSession("support") }
+        #expect(error?.message.contains("process \(person.processNumber)") == true)
+        _ = try person.run(script: "ROLLBACK", until: deadline)
+        #expect(try manager.deleteSession("support"))
+    }
+
+    @Test func `a cancelled statement is run again`() throws {
+        let manager = try open()
+        try manager.createSession("support")
+        try database.execute("ALTER DATABASE \(database.name) SET statement_timeout = 1")
+        try endConnections()
+        // The library's own setting goes before that of the database.
+        for number in 0..<20 { try manager.updateSession("support", SessionUpdates(name: .set("\(number)"))) }
+    }
+
+    @Test func `a closed manager says so`() throws {
+        let manager = try open()
+        try manager.close()
+        try manager.close()
+        let error = #expect(throws: DatabaseError.self) { try manager.getSession("support") }
+        #expect(error?.resultCode == .misuse)
+    }
+}
+#endif

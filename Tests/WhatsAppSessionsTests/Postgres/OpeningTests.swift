@@ -1,0 +1,164 @@
+#if Postgres
+import Foundation
+import Testing
+
+@testable import WhatsAppSessions
+
+/// What cannot be opened says why, soon, and without a password.
+@Suite struct OpeningTests {
+    private func refusal(_ address: String) -> DatabaseError? {
+        #expect(throws: DatabaseError.self) { try SessionManager(storage: .postgres(address)) }
+    }
+
+    private func grants(_ role: String) throws -> String {
+        let folder = URL(filePath: #filePath).appending(path: "../../../../migrations/postgres/grants").standardized
+        return try String(contentsOf: folder.appending(path: "\(role).sql"), encoding: .utf8)
+    }
+
+    @Test(arguments: [
+        "host=127.0.0.1 password=S3CRET word", "postgres://ana:S3C/RET@127.0.0.1/x",
+        "postgres://ana:S3C@RET@127.0.0.1/x",
+        "postgresql://ana:S3C#RET@127.0.0.1/x", "host=127.0.0.1 passwort=S3CRET", "S3CRET",
+        "host=127.0.0.1\u{0}password=S3CRET",
+    ])
+    func `an address that cannot be read is refused, and no part of it is shown`(address: String) throws {
+        let error = try #require(refusal(address))
+        #expect(error.resultCode == .cannotOpen)
+        #expect(error.message.hasPrefix("the address of the database cannot be read: "))
+        for part in ["S3C", "RET", "ana"] { #expect(!error.description.contains(part)) }
+    }
+
+    @Test func `a storage is never printed`() {
+        let storage = SessionManager.Storage.postgres("host=127.0.0.1 password=S3CRET")
+        var dumped = ""
+        dump(storage, to: &dumped)
+        for text in ["\(storage)", String(reflecting: storage), dumped] { #expect(!text.contains("S3CRET")) }
+    }
+
+    @Test func `a server that isn't there is said at once`() throws {
+        let error = try #require(refusal("host=127.0.0.1 port=1 password=S3CRET"))
+        #expect(error.resultCode == .cannotOpen && error.message.contains("Connection refused"))
+        #expect(error.description.hasPrefix("PostgreSQL error 08001: "))
+        #expect(!error.description.contains("S3CRET"))
+    }
+
+    @Test func `a database that isn't there, or has another encoding, is refused`() throws {
+        let database = try TestDatabase("ENCODING LATIN1 LOCALE 'C' TEMPLATE template0")
+        #expect(
+            refusal(database.address)?.message
+                == "the encoding of the database is LATIN1, and only UTF8 keeps every id apart"
+        )
+        #expect(
+            refusal(database.address.replacingOccurrences(of: "dbname=", with: "dbname=no"))?.message.contains(
+                "does not exist"
+            ) == true
+        )
+    }
+
+    @Test func `a schema of another program or of a newer version is refused, and left alone`() throws {
+        let other = try TestDatabase()
+        try other.execute("CREATE SCHEMA whatsapp_sessions; CREATE TABLE whatsapp_sessions.accounts (id text)")
+        #expect(
+            refusal(other.address)?.message
+                == "the schema whatsapp_sessions of the database belongs to another program"
+        )
+        #expect(try other.query("SELECT count(*) FROM pg_tables WHERE schemaname = 'whatsapp_sessions'") == "1")
+        let newer = try TestDatabase()
+        try SessionManager(storage: .postgres(newer.address)).close()
+        let next = PostgresConnection.migrations.count + 1
+        try newer.execute("INSERT INTO migrations (number) VALUES (\(next))")
+        #expect(
+            refusal(newer.address)?.message
+                == "the schema version is \(next), and this library knows versions up to \(next - 1)"
+        )
+    }
+
+    @Test(arguments: [
+        "log_statement = 'all'", "log_min_duration_statement = 0", "log_parameter_max_length_on_error = -1",
+    ])
+    func `a server that would log QR codes is refused, unless it leaves values out`(setting: String) throws {
+        let database = try TestDatabase()
+        try database.execute("ALTER DATABASE \(database.name) SET \(setting)")
+        let error = try #require(refusal(database.address))
+        #expect(
+            error.message.hasPrefix("the server logs the values of statements, and QR codes would be among them: ")
+        )
+        try database.execute("ALTER DATABASE \(database.name) SET log_parameter_max_length = 0")
+        try database.execute("ALTER DATABASE \(database.name) SET log_parameter_max_length_on_error = 0")
+        try SessionManager(storage: .postgres(database.address)).close()
+    }
+
+    @Test func `a role without rights is refused, and one with the grants can do everything`() throws {
+        let database = try TestDatabase()
+        try SessionManager(storage: .postgres(database.address)).close()
+        let role = database.name + "_gateway"
+        try database.execute("CREATE ROLE \(role) LOGIN")
+        defer { try? database.execute("DROP OWNED BY \(role); DROP ROLE \(role)") }
+        let address = database.address.replacingOccurrences(of: "user=postgres", with: "user=\(role)")
+        #expect(refusal(address)?.message.contains("permission denied") == true)
+        let script = try grants("gateway")
+        try database.execute(script.replacingOccurrences(of: "gateway", with: role))
+        let manager = try SessionManager(storage: .postgres(address))
+        let lease = try manager.openLease(holder: "eu-1", lasting: .seconds(60))
+        try manager.createSession("support")
+        try manager.claimSession("support", under: lease)
+        try manager.updateSession("support", SessionUpdates(status: .connected), under: lease)
+        #expect(try manager.snapshot().sessions.count == 1)
+        #expect(throws: DatabaseError.self) {
+            try database.execute("SET ROLE \(role); UPDATE sessions SET name = 'x'")
+        }
+        #expect(throws: DatabaseError.self) {
+            try database.execute("SET ROLE \(role); DELETE FROM session_changes")
+        }
+    }
+
+    @Test func `a monitor sees how things stand, and no code`() throws {
+        let database = try TestDatabase()
+        let manager = try SessionManager(storage: .postgres(database.address))
+        try manager.createSession("support")
+        let role = database.name + "_monitor"
+        try database.execute("CREATE ROLE \(role) LOGIN")
+        defer { try? database.execute("DROP OWNED BY \(role); DROP ROLE \(role)") }
+        let script = try grants("monitor")
+        try database.execute(script.replacingOccurrences(of: "monitor", with: role))
+        let monitor = try TestDatabase.connection(
+            database.address.replacingOccurrences(of: "user=postgres", with: "user=\(role)")
+        )
+        for view in ["session_overview", "session_history"] {
+            #expect(
+                try monitor.run(
+                    script: "SELECT count(*) FROM whatsapp_sessions.\(view)",
+                    until: .now + .seconds(60)
+                ).firstText == "1"
+            )
+        }
+        for table in ["sessions", "leases"] {
+            #expect(throws: PostgresRefusal.self) {
+                try monitor.run(
+                    script: "SELECT count(*) FROM whatsapp_sessions.\(table)",
+                    until: .now + .seconds(60)
+                )
+            }
+        }
+    }
+
+    @Test func `48 first openings at once make one schema`() async throws {
+        let database = try TestDatabase()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for number in 0..<48 {
+                group.addTask {
+                    try await onThread {
+                        let manager = try SessionManager(storage: .postgres(database.address))
+                        try manager.createSession("\(number)")
+                        try manager.close()
+                    }
+                }
+            }
+            try await group.waitForAll()
+        }
+        #expect(try database.query("SELECT count(*) FROM migrations") == "\(PostgresConnection.migrations.count)")
+        #expect(try database.query("SELECT count(*) FROM histories") == "1")
+        #expect(try database.query("SELECT count(*) FROM sessions") == "48")
+    }
+}
+#endif
