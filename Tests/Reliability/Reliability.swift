@@ -11,8 +11,11 @@ enum Reliability {
         if name == "server" { try Server.run(Array(arguments)) }
         if name == "follower" { runToEnd { [arguments] in try await runFollower(Array(arguments)) } }
         if name == "counter" { runToEnd { [arguments] in try await runCounter(Array(arguments)) } }
+        #if Postgres
+        if name == "postgres-writer" { try runPostgresWriter(arguments.first!) }
+        #endif
         let isLong = arguments.popFirst() == "long"
-        let checks: [(name: String, run: (Bool) throws -> Void)] = [
+        var checks: [(name: String, run: (Bool) throws -> Void)] = [
             ("kill", killCheck), ("power", powerCheck), ("disk", diskCheck), ("memory", memoryCheck),
             ("full", fullDiskCheck), ("company", companyCheck), ("starts", startsCheck), ("reset", resetCheck),
             ("damage", damageCheck), ("modes", modesCheck), ("fork", forkCheck), ("litestream", litestreamCheck),
@@ -20,6 +23,12 @@ enum Reliability {
             ("syncs", syncsCheck), ("watch", watchCheck), ("day", dayCheck), ("lists", listsCheck),
             ("leases", leasesCheck),
         ]
+        #if Postgres
+        checks += [
+            ("failover", failoverCheck), ("restart", restartCheck), ("lost-future", lostFutureCheck),
+            ("standby-gone", standbyGoneCheck), ("stopped", stoppedCheck), ("logs", logsCheck),
+        ]
+        #endif
         guard let check = checks.first(where: { $0.name == name }) else {
             fatalError("which check? \(checks.map(\.name).joined(separator: ", "))")
         }

@@ -213,10 +213,12 @@ def lives():
                 eventually(lambda: status() == "connected", "its worker is back")
                 orders(gateway, worker, file, lambda: os.path.isdir(auth), "socket ")
                 os.makedirs(auth)  # what links another account
+                with open(os.path.join(auth, "creds-of-before"), "w") as credentials: credentials.write("{}")
                 gateway.request("PATCH", gateway.path("support"), {"phoneNumber": "447700900124", "disconnectReason": None})
                 gateway.request("POST", "/sessions/support/pair")
                 eventually(lambda: status() == "connected", "paired anew")
                 assert "qr_waiting" in changes(file)[-4:], changes(file)
+                assert "creds-of-before" not in os.listdir(auth), os.listdir(auth)
                 print("  paired again: what linked it is forgotten, and a code shows")
             eventually(lambda: status() == "disconnected", "gone again")
 
