@@ -332,8 +332,10 @@ import WhatsAppSessions
         try await Receiver().run { url in port.withLock { $0 = URLComponents(string: url)!.port! } }
         let url = "http://127.0.0.1:\(port.withLock { $0 })/hook"
         try await withSender(manager, url, logger: log.logger(.notice)) { sender in
-            // In ten seconds it would be one attempt, if each tried to connect for ten.
+            let start = ContinuousClock.now
             try await expectEventually { sender.state.failed >= 3 }
+            // If each tried to connect for ten seconds, three would take thirty.
+            #expect(ContinuousClock.now - start < .seconds(25))
             #expect(!sender.state.isAnswering)
         }
         #expect(log.lines.count { $0.text.contains("is not taken") } == 1)

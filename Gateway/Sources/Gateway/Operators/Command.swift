@@ -42,9 +42,7 @@ enum Command: String, CaseIterable {
                     detail: "The account is linked and not offline: stop it or log it out first, and then pair another."
                 )
             }
-            // One that is still linked comes back when the wish is taken back.
-            let account = session.isLinked ? FieldUpdate<String>.unchanged : .clear
-            return SessionUpdates(status: .initializing, phoneNumber: account, name: account, wish: .set(.pair))
+            return SessionUpdates(status: .initializing, wish: .set(.pair))
         case .logOut:
             guard session.isLinked else {
                 throw Problem(status: .conflict, code: "not_linked", detail: "No account is linked to this session.")
