@@ -27,6 +27,7 @@ enum Reliability {
         checks += [
             ("failover", failoverCheck), ("restart", restartCheck), ("lost-future", lostFutureCheck),
             ("standby-gone", standbyGoneCheck), ("stopped", stoppedCheck), ("logs", logsCheck),
+            ("openings", openingsCheck),
         ]
         #endif
         guard let check = checks.first(where: { $0.name == name }) else {

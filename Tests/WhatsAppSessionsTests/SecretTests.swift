@@ -72,6 +72,13 @@ import Testing
         #expect(!everyPrint(of: missing).contains("SECRET"))
     }
 
+    @Test func `an error of PostgreSQL prints its SQLSTATE, and a storage where it is`() {
+        let error = DatabaseError(resultCode: .busy, message: "starting up", isOutcomeUnknown: true, sqlState: "57P03")
+        #expect("\(error)" == "PostgreSQL error 57P03: starting up - the change may have been made")
+        #expect("\(SessionManager.Storage.file(path: "a.sqlite"))".contains("a.sqlite"))
+        #expect("\(SessionManager.Storage.memory)".contains("memory"))
+    }
+
     @Test func `an SQLite error prints the statement without its values`() throws {
         let manager = try SessionManager()
         let id = try manager.createSession().id

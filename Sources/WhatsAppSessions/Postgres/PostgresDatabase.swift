@@ -20,6 +20,7 @@ final class PostgresDatabase: SessionStore {
         do {
             let deadline = ContinuousClock.now + min(patience, .seconds(9))
             let connection = try PostgresConnection(to: address)
+            try connection.requireSession(until: deadline) { try PostgresConnection(to: address) }
             try connection.configure(until: deadline)
             try connection.migrate(until: deadline)
         } catch let lost as PostgresConnectionLost {

@@ -70,6 +70,28 @@ extension PostgresConnection {
         }
     }
 
+    /// Refuses a pooler that gives each transaction another connection: prepared statements and settings would be gone.
+    ///
+    /// - Parameter open: Opens another connection to the same address.
+    func requireSession(until deadline: ContinuousClock.Instant, _ open: () throws -> PostgresConnection) throws {
+        let process = try run(script: "SELECT pg_backend_pid()", until: deadline).firstText
+        // A pooler makes up the number that libpq is told.
+        guard process != "\(processNumber)" else { return }
+        _ = try run(script: "SET whatsapp_sessions.probe = 'kept'", until: deadline)
+        // It would be given the connection that this one has just used.
+        let other = try open()
+        _ = try other.run(script: "BEGIN; SELECT 1", until: deadline)
+        let kept = try? run(
+            script: "SELECT current_setting('whatsapp_sessions.probe', true)",
+            until: min(deadline, .now + .seconds(2))
+        ).firstText
+        guard kept == "kept" else {
+            throw refused(
+                "a pooler gives each transaction another connection: use its session mode, or the server itself"
+            )
+        }
+    }
+
     private func setting(_ name: String, until deadline: ContinuousClock.Instant) throws -> String {
         try run(script: "SELECT coalesce(current_setting('\(name)', true), '')", until: deadline).firstText ?? ""
     }

@@ -103,9 +103,27 @@ final class PostgresNode {
     /// The last lines of the server's log.
     var log: String { (try? String(contentsOfFile: folder + "/log", encoding: .utf8)) ?? "" }
 
+    /// Puts a line before the others that say who may connect how.
+    func prependToAccess(_ line: String) throws {
+        let file = data + "/pg_hba.conf"
+        try (line + "\n" + String(contentsOfFile: file, encoding: .utf8)).write(
+            toFile: file,
+            atomically: false,
+            encoding: .utf8
+        )
+    }
+
     @discardableResult
     private func run(_ program: String, _ arguments: String...) throws -> String {
-        var command = ["\(Self.programs)/\(program)"] + arguments
+        try tool(["\(Self.programs)/\(program)"] + arguments)
+    }
+
+    func tool(_ command: String...) throws { _ = try tool(command) }
+
+    /// Runs a program as the user that the server runs as.
+    private func tool(_ command: [String]) throws -> String {
+        var command = command
+        let program = command[0]
         if geteuid() == 0 {
             command = ["/usr/bin/setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] + command
         }
