@@ -11,7 +11,7 @@ import Testing
     /// One of each kind, some of them with what is hard to keep.
     private func fill(_ manager: SessionManager) throws -> [Session] {
         let lease = try manager.openLease(holder: "eu-1\u{0}", lasting: .seconds(3600))
-        for id in ["deleted", "fresh", "\u{0}\u{1a}0\u{1a}", "waiting", "second code", "online", "banned"] {
+        for id in ["deleted", "fresh", "\u{0}\u{1a}0\u{1a}", "waiting", "second code", "online", "banned", "cleared"] {
             try manager.createSession(id)
         }
         try manager.deleteSession("deleted")
@@ -22,6 +22,8 @@ import Testing
         for code in ["2@1", "2@2"] {
             try manager.updateSession("second code", SessionUpdates(status: .qrWaiting, qrCode: .set(code)))
         }
+        try manager.updateSession("cleared", SessionUpdates(status: .qrWaiting, qrCode: .set("2@1")))
+        try manager.updateSession("cleared", SessionUpdates(qrCode: .clear))
         try manager.updateSession(
             "online",
             SessionUpdates(
@@ -51,6 +53,8 @@ import Testing
             // What follows is as if nothing had moved.
             let codes = SessionUpdates(status: .qrWaiting, qrCode: .set("2@next"))
             let (waiting, next) = (try other.updateSession("second code", codes), try other.createSession("next"))
+            let again = try other.updateSession("cleared", codes)
+            #expect(again.qrCodeExpiresAt == again.qrCodeReceivedAt?.addingTimeInterval(20))
             #expect(waiting.qrCodeExpiresAt == waiting.qrCodeReceivedAt?.addingTimeInterval(20))
             #expect(try other.getAllSessions().map(\.id) == sessions.map(\.id) + [next.id])
             let lease = try #require(try manager.getLease(holder: "eu-1\u{0}"))
@@ -97,7 +101,7 @@ import Testing
         let cursor = try await other.newestCursor()
         try await other.restoreSessions(from: folder.file)
         let changes = try await other.getChanges(after: cursor)
-        #expect(changes.map(\.kind) == Array(repeating: .created, count: 6))
+        #expect(changes.map(\.kind) == Array(repeating: .created, count: 7))
         #expect(try await changes.map(\.sessionID) == manager.getAllSessions().map(\.id))
     }
 }
