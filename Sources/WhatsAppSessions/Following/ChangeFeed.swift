@@ -40,7 +40,8 @@ final class ChangeFeed: Sendable {
         return ChangePage(
             start: cursor,
             changes: found.changes,
-            hasMore: (found.changes.last?.cursor ?? cursor) != found.place
+            // By number: a cursor that is good may name an earlier history, and nothing may have changed since.
+            hasMore: (found.changes.last?.cursor ?? cursor).number != found.place?.number
         )
     }
 

@@ -72,7 +72,7 @@ final class PostgresConnection {
     ) throws -> PostgresRows {
         if !prepared.contains(statement.name) {
             _ = try answer(until: deadline) {
-                PQsendPrepare(handle, statement.name, statement.sql, Int32(statement.types.count), statement.types)
+                PQsendPrepare(handle, statement.name, statement.sql(), Int32(statement.types.count), statement.types)
             }
             prepared.insert(statement.name)
         }
@@ -178,8 +178,13 @@ final class PostgresConnection {
 /// A statement that a connection prepares when it is first run.
 struct PostgresStatement: Sendable {
     let name: String
-    let sql: String
+    /// Put together only where it is prepared.
+    let sql: @Sendable () -> String
     /// The types of its parameters.
     let types: [Oid]
+
+    init(name: String, sql: @autoclosure @escaping @Sendable () -> String, types: [Oid]) {
+        (self.name, self.sql, self.types) = (name, sql, types)
+    }
 }
 #endif

@@ -43,7 +43,7 @@ struct PostgresSessions {
             [.success(try openLease(writes[0], holder: holder, milliseconds))]
         case .closeLease(let lease): [.success(try closeLease(writes[0], lease))]
         case .claimUnserved(let limit, let lease):
-            [Result { try claimUnserved(writes[0], limit: limit, under: lease) }]
+            [try claimUnserved(writes[0], limit: limit, under: lease)]
         case .restore(let contents): [.success(try restore(writes[0], contents))]
         case .renewHistory: [.success(try renewHistory())]
         }
@@ -476,7 +476,7 @@ extension PostgresSessions {
         return outcomes(of: writes, in: try connection.run(statement, values, until: deadline))
     }
 
-    private func claimUnserved(_ write: PostgresWrite, limit: Int, under lease: SessionLease) throws -> Written {
+    private func claimUnserved(_ write: PostgresWrite, limit: Int, under lease: SessionLease) throws -> Outcome {
         let statement = PostgresStatement(
             name: "claim_unserved",
             sql: """
@@ -490,13 +490,16 @@ extension PostgresSessions {
         values.add(lease.number)
         values.add(lease.holder)
         values.add(Int64(limit))
-        var found = Found()
-        try connection.run(statement, values, until: deadline).each { row in
-            // One row of NULLs says so.
-            guard !row.isNull else { throw LeaseLostError(lease: lease) }
-            _ = try add(row, to: &found)
+        let rows = try connection.run(statement, values, until: deadline)
+        return Result {
+            var found = Found()
+            try rows.each { row in
+                // One row of NULLs says so.
+                guard !row.isNull else { throw LeaseLostError(lease: lease) }
+                _ = try add(row, to: &found)
+            }
+            return Written(claimed: found.sessions)
         }
-        return Written(claimed: found.sessions)
     }
 
     private func lease(of holder: String) throws -> SessionLease? {

@@ -36,7 +36,7 @@ import Testing
             { try manager.updateSession("sales", SessionUpdates(name: .set("Ana"))) },
             { try manager.claimSession("sales", under: lease) }, { try manager.releaseSession("sales", under: lease) },
             { try manager.renewLease(lease, lasting: .seconds(60)) }, { try manager.recoverSessions() },
-            { try manager.deleteSession("sales") },
+            { try manager.deleteSession("sales") }, { _ = try manager.claimSessions(limit: 1, under: lease) },
         ]
         for call in calls {
             try endConnections()
@@ -44,7 +44,7 @@ import Testing
         }
         #expect(
             try manager.getChanges(after: cursor).map(\.kind)
-                == [.created, .updated, .updated, .updated, .updated, .updated, .deleted]
+                == [.created, .updated, .updated, .updated, .updated, .updated, .deleted, .updated]
         )
     }
 
@@ -174,6 +174,21 @@ import Testing
         try endConnections()
         // The library's own setting goes before that of the database.
         for number in 0..<20 { try manager.updateSession("support", SessionUpdates(name: .set("\(number)"))) }
+    }
+
+    @Test func `a follower that is up to date when a new history begins waits, and goes on`() async throws {
+        let store = SpyStore(try PostgresDatabase(database.address), in: database)
+        let manager = SessionManager(store)
+        try await manager.createSession("support")
+        let cursor = try await manager.newestCursor()
+        try database.execute("UPDATE histories SET place = 'elsewhere'; SELECT renew_history()")
+        #expect(try await manager.newestCursor().history != cursor.history)
+        async let next = manager.changes(after: cursor).first { _ in true }
+        try await until { store.counts.looks > 5 }
+        // At most one for each look, and not without a pause.
+        #expect(store.counts.emptyChanges < 20)
+        try await manager.createSession("sales")
+        #expect(try await next?.sessionID == "sales")
     }
 
     @Test func `a closed manager says so`() throws {
