@@ -244,6 +244,16 @@ import WhatsAppSessions
         #expect(second.cursor()?.description == "7-5")
     }
 
+    @Test func `a link in place of the file of refused messages is refused, and what it leads to stays whole`() throws {
+        let folder = TemporaryFolder()
+        let (link, target) = (folder.path + "/link", folder.path + "/target")
+        let text = String(repeating: "another's\n", count: 100)
+        try text.write(toFile: target, atomically: false, encoding: .utf8)
+        #expect(symlink(target, link) == 0)
+        #expect(throws: (any Error).self) { try PrivateFile(path: link).append("{}") }
+        #expect(try String(contentsOfFile: target, encoding: .utf8) == text)
+    }
+
     @Test func `a message that is refused for long is set aside, and the next goes on`() async throws {
         let folder = TemporaryFolder()
         let manager = try SessionManager()

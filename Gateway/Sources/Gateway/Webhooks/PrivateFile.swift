@@ -19,13 +19,7 @@ struct PrivateFile {
     /// Adds a line at the end; all of it, or nothing.
     func append(_ line: String) throws {
         guard let path else { return }
-        let length = try? FileManager.default.attributesOfItem(atPath: path)[.size] as? Int
-        do {
-            try write(line + "\n", to: path, O_CREAT | O_APPEND)
-        } catch {
-            truncate(path, off_t(length ?? 0))
-            throw error
-        }
+        try write(line + "\n", to: path, O_CREAT | O_APPEND)
     }
 
     private func write(_ text: String, to path: String, _ flags: Int32) throws {
@@ -33,6 +27,14 @@ struct PrivateFile {
         guard descriptor >= 0 else { throw CocoaError(.fileWriteUnknown) }
         // One of 0.1.0 may be read by others.
         fchmod(descriptor, 0o600)
-        try FileHandle(fileDescriptor: descriptor, closeOnDealloc: true).write(contentsOf: Data(text.utf8))
+        let file = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+        let length = lseek(descriptor, 0, SEEK_END)
+        do {
+            try file.write(contentsOf: Data(text.utf8))
+        } catch {
+            // Of this file: under its name there may be another by now.
+            ftruncate(descriptor, length)
+            throw error
+        }
     }
 }

@@ -11,7 +11,7 @@ extension SessionReport {
         for session: Session,
         at date: Date?,
         willReconnect: Bool?,
-        isBeforeWish: Bool = false
+        isBeforeWish: Bool
     ) throws -> SessionUpdates {
         var updates = updates(for: session, at: date, willReconnect: willReconnect)
         switch session.wish {
