@@ -107,9 +107,9 @@ final class ChangeStream: Sendable {
     /// Without it a client that left without a word is noticed after a quarter of an hour.
     private func noticeVanishedClient(_ channel: any Channel) async throws {
         #if os(Linux)
-            // TCP_USER_TIMEOUT, tcp(7)
-            let option = ChannelOptions.Types.SocketOption(level: .tcp, name: .init(rawValue: 18))
-            try await channel.setOption(option, value: .init(Self.acknowledgeTimeout)).get()
+        // TCP_USER_TIMEOUT, tcp(7)
+        let option = ChannelOptions.Types.SocketOption(level: .tcp, name: .init(rawValue: 18))
+        try await channel.setOption(option, value: .init(Self.acknowledgeTimeout)).get()
         #endif
     }
 

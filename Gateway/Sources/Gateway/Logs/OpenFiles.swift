@@ -44,8 +44,8 @@ struct OpenFiles: Service {
     }
 
     #if os(Linux)
-        private static let openFiles = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+    private static let openFiles = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
     #else
-        private static let openFiles = RLIMIT_NOFILE
+    private static let openFiles = RLIMIT_NOFILE
     #endif
 }
