@@ -5,8 +5,15 @@ import PackageDescription
 let package = Package(
     name: "Gateway",
     platforms: [.macOS(.v15)],
+    traits: [
+        .trait(name: "Postgres", description: "Sessions of several gateways in PostgreSQL. Needs libpq 14 or newer.")
+    ],
     dependencies: [
-        .package(name: "whatsapp-sessions", path: ".."),
+        .package(
+            name: "whatsapp-sessions",
+            path: "..",
+            traits: [.trait(name: "Postgres", condition: .when(traits: ["Postgres"]))]
+        ),
         .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.1", traits: []),
         .package(url: "https://github.com/swift-server/async-http-client.git", from: "1.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),

@@ -16,6 +16,14 @@ extension SessionManager {
         try write(Self.opening(holder, duration)).lease!
     }
 
+    /// Opens a lease that is the only one of its holder, for work that one of several processes does; see
+    /// `openLease(holder:lasting:)`.
+    ///
+    /// - Returns: The lease, or `nil` while another of this holder lives. Which process has that doesn't matter.
+    public func openSoleLease(holder: String, lasting duration: Duration) throws -> SessionLease? {
+        try write(Self.opening(holder, duration, isSole: true)).lease
+    }
+
     /// Returns the newest living lease of a holder, or `nil`.
     public func getLease(holder: String) throws -> SessionLease? {
         try store.read(.lease(holder: holder)).lease
@@ -39,6 +47,19 @@ extension SessionManager {
     /// The sessions keep their status. `recoverLeasedSessions()` disconnects those that are live.
     public func closeLease(_ lease: SessionLease) throws {
         _ = try write(.closeLease(lease))
+    }
+
+    /// Keeps how far the holder of a lease has come in following changes, so that whoever opens a lease of that holder next goes on
+    /// from there. One cursor is kept for each holder, also after the lease is over.
+    ///
+    /// - Throws: ``LeaseLostError`` when the lease is over: another process may have gone on from the cursor before.
+    public func keepCursor(_ cursor: ChangeCursor, under lease: SessionLease) throws {
+        _ = try write(.keepCursor(cursor, under: lease))
+    }
+
+    /// Returns the cursor that was kept last under a lease of this holder, or `nil`.
+    public func getCursor(holder: String) throws -> ChangeCursor? {
+        try store.read(.keptCursor(holder: holder)).place
     }
 
     /// Claims a session that nobody serves. Claiming it once more under the same lease does nothing.
@@ -107,6 +128,11 @@ extension SessionManager {
         try await write(Self.opening(holder, duration)).lease!
     }
 
+    /// Opens a lease that is the only one of its holder, without blocking; see the synchronous method.
+    public func openSoleLease(holder: String, lasting duration: Duration) async throws -> SessionLease? {
+        try await write(Self.opening(holder, duration, isSole: true)).lease
+    }
+
     /// Returns the newest living lease of a holder without blocking, or `nil`.
     public func getLease(holder: String) async throws -> SessionLease? {
         try await store.read(.lease(holder: holder)).lease
@@ -125,6 +151,16 @@ extension SessionManager {
     /// Ends a lease without blocking; see the synchronous method.
     public func closeLease(_ lease: SessionLease) async throws {
         _ = try await write(.closeLease(lease))
+    }
+
+    /// Keeps how far the holder of a lease has come, without blocking; see the synchronous method.
+    public func keepCursor(_ cursor: ChangeCursor, under lease: SessionLease) async throws {
+        _ = try await write(.keepCursor(cursor, under: lease))
+    }
+
+    /// Returns the cursor that was kept last under a lease of this holder, or `nil`, without blocking.
+    public func getCursor(holder: String) async throws -> ChangeCursor? {
+        try await store.read(.keptCursor(holder: holder)).place
     }
 
     /// Claims a session without blocking; see the synchronous method.
@@ -162,9 +198,13 @@ extension SessionManager {
 
 // What both kinds of a method share.
 extension SessionManager {
-    private static func opening(_ holder: String, _ duration: Duration) throws -> SessionWrite {
+    private static func opening(
+        _ holder: String,
+        _ duration: Duration,
+        isSole: Bool = false
+    ) throws -> SessionWrite {
         guard !holder.isEmpty else { throw InvalidLeaseError(reason: .emptyHolder) }
-        return .openLease(holder: holder, milliseconds: try milliseconds(duration))
+        return .openLease(holder: holder, milliseconds: try milliseconds(duration), isSole: isSole)
     }
 
     private static func renewing(_ lease: SessionLease, _ duration: Duration) throws -> SessionWrite {

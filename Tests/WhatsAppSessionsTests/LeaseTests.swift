@@ -89,6 +89,61 @@ import Testing
         try manager.renewLease(lease, lasting: .seconds(60))
     }
 
+    @Test func `a sole lease is refused while another of its holder lives, and not one moment longer`() throws {
+        let first = try #require(try manager.openSoleLease(holder: "webhooks", lasting: .seconds(60)))
+        #expect(try manager.openSoleLease(holder: "webhooks", lasting: .seconds(60)) == nil)
+        // Others live beside it.
+        let other = try #require(try manager.openSoleLease(holder: "reports", lasting: .seconds(60)))
+        try manager.closeLease(first)
+        let second = try #require(try manager.openSoleLease(holder: "webhooks", lasting: .seconds(60)))
+        #expect(Set([first.number, second.number, other.number]).count == 3)
+        try endLeases(of: "webhooks")
+        #expect(try manager.openSoleLease(holder: "webhooks", lasting: .seconds(60)) != nil)
+        // One that need not be alone hinders it too.
+        _ = try open("eu-1")
+        #expect(try manager.openSoleLease(holder: "eu-1", lasting: .seconds(60)) == nil)
+        #expect(throws: InvalidLeaseError(reason: .emptyHolder)) {
+            try manager.openSoleLease(holder: "", lasting: .seconds(60))
+        }
+    }
+
+    @Test func `a cursor is kept for each holder, under a lease that lives`() throws {
+        let holders = ["webhooks", "reports", "\u{0}", String(repeating: "x", count: 20_000)]
+        for holder in holders { #expect(try manager.getCursor(holder: holder) == nil) }
+        var kept: [String: ChangeCursor] = [:]
+        for holder in holders {
+            let lease = try open(holder)
+            for _ in 0..<2 {
+                try manager.createSession()
+                kept[holder] = try manager.snapshot().cursor
+                try manager.keepCursor(try #require(kept[holder]), under: lease)
+            }
+        }
+        #expect(Set(kept.values).count == holders.count)
+        for holder in holders { #expect(try manager.getCursor(holder: holder) == kept[holder]) }
+        // By one whose lease is over, nothing is kept, and the cursor stays for the next.
+        let late = try open("webhooks")
+        try endLeases()
+        let cursor = try manager.snapshot().cursor
+        #expect(throws: LeaseLostError(lease: late)) { try manager.keepCursor(cursor, under: late) }
+        #expect(try manager.getCursor(holder: "webhooks") == kept["webhooks"])
+        let stranger = SessionLease(holder: "webhooks", number: try open("reports").number)
+        #expect(throws: LeaseLostError(lease: stranger)) { try manager.keepCursor(cursor, under: stranger) }
+        // Also an earlier place.
+        try manager.keepCursor(try #require(kept["reports"]), under: open("webhooks"))
+        #expect(try manager.getCursor(holder: "webhooks") == kept["reports"])
+        // It is no change of a session.
+        #expect(try changes(after: cursor) == [])
+    }
+
+    @Test func `sole leases and cursors for async code`() async throws {
+        let lease = try #require(try await manager.openSoleLease(holder: "webhooks", lasting: .seconds(60)))
+        #expect(try await manager.openSoleLease(holder: "webhooks", lasting: .seconds(60)) == nil)
+        let cursor = try await manager.snapshot().cursor
+        try await manager.keepCursor(cursor, under: lease)
+        #expect(try await manager.getCursor(holder: "webhooks") == cursor)
+    }
+
     @Test func `a lease needs a holder, and lasts from a millisecond to 366 days`() throws {
         let error = #expect(throws: InvalidLeaseError.self) {
             try manager.openLease(holder: "", lasting: .seconds(1))

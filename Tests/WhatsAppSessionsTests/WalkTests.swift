@@ -128,7 +128,24 @@ import Testing
                     return "\(try walker.manager.getLeases().map { "\($0.lease.holder) \($0.sessions)" })"
                 }
             )
-        case 82..<84:
+        case 82..<83:
+            return (
+                "sole lease",
+                { walker in
+                    let lease = try walker.manager.openSoleLease(holder: holder, lasting: .seconds(3600))
+                    if let lease { walker.leases.append(lease) }
+                    return "\(lease != nil)"
+                }
+            )
+        case 83..<84:
+            return (
+                "keep cursor",
+                { walker in
+                    try walker.manager.keepCursor(walker.manager.newestCursor(), under: Self.lease(pick, walker))
+                    return "\(try walker.manager.getCursor(holder: holder)?.number ?? -1)"
+                }
+            )
+        case 84..<85:
             return (
                 "renew lease",
                 {
@@ -136,7 +153,7 @@ import Testing
                     return ""
                 }
             )
-        case 84..<86:
+        case 85..<86:
             return (
                 "close lease",
                 {

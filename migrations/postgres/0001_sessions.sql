@@ -62,6 +62,13 @@ CREATE TABLE whatsapp_sessions.leases (
     ends_at bigint NOT NULL,
     request bigint
 );
+-- How far the holder of a lease has come in the journal: whoever opens a lease of that name next goes on from there.
+CREATE TABLE whatsapp_sessions.kept_cursors (
+    holder  text COLLATE "C" NOT NULL,
+    history bigint NOT NULL,
+    number  bigint NOT NULL,
+    CONSTRAINT one_cursor EXCLUDE USING hash (holder WITH =)
+);
 -- One row.
 CREATE TABLE whatsapp_sessions.state (
     id         integer PRIMARY KEY CHECK (id = 1),
@@ -539,9 +546,9 @@ BEGIN
     END LOOP;
 END $$;
 
--- The number of the lease.
+-- The number of the lease; NULL if it had to be the only one of its holder, and isn't.
 CREATE FUNCTION whatsapp_sessions.open_lease(
-    patience integer, is_repeated boolean, this_request bigint, holder text, milliseconds bigint
+    patience integer, is_repeated boolean, this_request bigint, holder text, milliseconds bigint, is_sole boolean
 ) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET whatsapp_sessions.writer = 'library' SET whatsapp_sessions.request = '' AS $$
 DECLARE
@@ -554,6 +561,7 @@ BEGIN
         IF FOUND THEN RETURN opened; END IF;
     END IF;
     DELETE FROM whatsapp_sessions.leases WHERE ends_at <= now;
+    IF is_sole AND EXISTS (SELECT FROM whatsapp_sessions.leases l WHERE l.holder = $4) THEN RETURN NULL; END IF;
     UPDATE whatsapp_sessions.state SET last_lease = greatest(now, last_lease + 1) RETURNING last_lease INTO opened;
     INSERT INTO whatsapp_sessions.leases (number, holder, ends_at, request) VALUES (opened, holder, now + milliseconds, this_request);
     RETURN opened;
@@ -580,6 +588,19 @@ DECLARE
     now bigint := whatsapp_sessions.begin_requests(patience);
 BEGIN
     DELETE FROM whatsapp_sessions.leases l WHERE l.number = $2 AND l.holder = $3;
+END $$;
+
+-- Whether the lease lived, and the cursor was kept.
+CREATE FUNCTION whatsapp_sessions.keep_cursor(patience integer, lease bigint, holder text, history bigint, number bigint)
+RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET whatsapp_sessions.writer = 'library' AS $$
+DECLARE
+    now bigint := whatsapp_sessions.begin_requests(patience);
+BEGIN
+    IF NOT whatsapp_sessions.lives(lease, holder, now) THEN RETURN false; END IF;
+    UPDATE whatsapp_sessions.kept_cursors c SET history = $4, number = $5 WHERE c.holder = $3;
+    IF NOT FOUND THEN INSERT INTO whatsapp_sessions.kept_cursors VALUES ($3, $4, $5); END IF;
+    RETURN true;
 END $$;
 
 -- Gives each session to a lease, or back. The answer is that of update_sessions; the refusal `taken` has the holder.

@@ -28,7 +28,7 @@ struct GatewayServer {
         secrets = try Secrets(configuration.readSecrets)
         // First: a second gateway must not open the file, which could migrate it.
         lock = try configuration.file.map { try FileLock($0) }
-        manager = try SessionManager(storage: configuration.file.map { .file(path: $0) } ?? .memory)
+        manager = try Self.open(configuration, logger)
         if configuration.file != nil {
             do {
                 // Before any worker speaks: what a gateway that was killed left behind is offline, apart from the sessions of
@@ -47,7 +47,12 @@ struct GatewayServer {
                 manager: manager,
                 target: webhook,
                 secret: { secrets.values.webhooks.dropFirst(place).first ?? nil },
-                files: WebhookFiles(beside: configuration.file, url: webhook.url, isFirst: place == 0),
+                files: WebhookFiles(
+                    beside: configuration.file ?? configuration.refusedFolder.map { $0 + "/sessions" },
+                    url: webhook.url,
+                    isFirst: place == 0
+                ),
+                ownsDatabase: configuration.database == nil,
                 logger: logger
             )
         }
@@ -82,6 +87,15 @@ struct GatewayServer {
         services =
             [lost, LateBodies(bodies: bodies, interval: configuration.bodyTime / 10)] as [any Service] + webhooks
             + [SecretReloads(secrets: secrets, logger: logger), OpenFiles(logger: logger)] + [demo].compactMap(\.self)
+    }
+
+    private static func open(_ configuration: Configuration, _ logger: Logger) throws -> SessionManager {
+        #if Postgres
+        if let database = configuration.database {
+            return try SessionManager(storage: database) { logger.warning("\($0)") }
+        }
+        #endif
+        return try SessionManager(storage: configuration.file.map { .file(path: $0) } ?? .memory)
     }
 
     /// Serves until SIGTERM or SIGINT, and closes the database.

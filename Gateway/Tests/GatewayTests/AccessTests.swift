@@ -182,10 +182,27 @@ func sha256(_ text: String) -> String { Data(SHA256.hash(data: Data(text.utf8)))
         ["--origin", "https://admin.example/path"], ["--origin", "null"], ["--origin", "*"], ["--origin", "https://"],
         ["--origin", "https://admin.example:443"],
         ["--token-file", "/nowhere"], ["--file", ":memory:"], ["--demo-speed", "0"], ["--webhook-pause", "0"],
+        ["--database", "postgres://db/sessions", "--file", "x"], ["--refused-folder", "/tmp"],
+        ["--database", "postgres://db/sessions", "--refused-folder", "/nowhere"],
+        ["--database", "postgres://db/sessions", "--refused-folder", "/etc/hostname"],
     ])
     func `a start that would not be safe or cannot be is refused`(arguments: [String]) throws {
         let command = try Gateway.parse(arguments)
         #expect(throws: ConfigurationError.self) { try command.checked() }
+    }
+
+    @Test func `a database needs a gateway that was built for it`() throws {
+        let command = try Gateway.parse(["--database", "postgres://user:S3CRET@db/sessions"])
+        #if Postgres
+        let configuration = try command.checked()
+        #expect(configuration.database == .postgres("postgres://user:S3CRET@db/sessions") && configuration.file == nil)
+        var text = ""
+        dump(configuration, to: &text)
+        #expect(!text.contains("S3CRET"))
+        #else
+        let error = #expect(throws: ConfigurationError.self) { try command.checked() }
+        #expect(error?.description == "This gateway was built without PostgreSQL: build it with --traits Postgres.")
+        #endif
     }
 
     @Test func `every option is a variable of the environment too, and the command line goes before it`() throws {

@@ -64,6 +64,7 @@ import WhatsAppSessions
         database: String? = nil,
         secret: String? = nil,
         patience: Duration = .seconds(3600),
+        ownsDatabase: Bool = true,
         logger: Logger = .quiet,
         _ body: (WebhookSender) async throws -> Void
     ) async throws {
@@ -74,6 +75,7 @@ import WhatsAppSessions
             target: target,
             secret: { secret },
             files: WebhookFiles(beside: database, url: target.url, isFirst: true),
+            ownsDatabase: ownsDatabase,
             logger: logger
         )
         let run = Task { try await sender.run() }
@@ -195,53 +197,138 @@ import WhatsAppSessions
         }
     }
 
+    /// How a receiver is called by the leases of those who post to it.
+    private static func holder(_ url: String) -> String {
+        "gateway/webhooks-" + WebhookFiles(beside: nil, url: url, isFirst: true).name
+    }
+
     @Test func `a restart goes on where the last one stopped, and says when it can't`() async throws {
-        let folder = TemporaryFolder()
         let manager = try SessionManager()
         let receiver = Receiver()
         try await receiver.run { url in
-            let files = WebhookFiles(beside: folder.file, url: url, isFirst: true)
-            try await self.withSender(manager, url, database: folder.file) { _ in
+            let holder = Self.holder(url)
+            try await self.withSender(manager, url) { _ in
                 try await expectEventually { try receiver.received.count == 1 }
                 try await manager.createSession("one")
                 try await expectEventually { try receiver.received.count == 2 }
-                try await expectEventually { files.cursor() == (try await manager.snapshot().cursor) }
+                try await expectEventually { try await manager.getCursor(holder: holder) == manager.snapshot().cursor }
             }
             let before = try receiver.received.count
             try await manager.createSession("two")
-            try await self.withSender(manager, url, database: folder.file) { _ in
+            try await self.withSender(manager, url) { _ in
                 try await expectEventually { try receiver.received.count == before + 1 }
             }
             #expect(try receiver.received.last?.session == "two")
-            let name = try #require(
-                try FileManager.default.contentsOfDirectory(atPath: folder.path).first { $0.contains("webhook-cursor") }
-            )
-            let path = "\(folder.path)/\(name)"
-            var status = stat()
-            #expect(stat(path, &status) == 0 && status.st_mode & 0o777 == 0o600)
-            // The cursor of another database, or of none.
-            for text in ["1-1", "nonsense"] {
-                try Data(text.utf8).write(to: URL(filePath: path))
-                let count = try receiver.received.count
-                try await self.withSender(manager, url, database: folder.file) { _ in
-                    try await expectEventually { try receiver.received.count == count + 1 }
+            // The cursor of another database.
+            let lease = try await manager.openLease(holder: holder, lasting: .seconds(60))
+            try await manager.keepCursor(#require(ChangeCursor("1-1")), under: lease)
+            let count = try receiver.received.count
+            try await self.withSender(manager, url) { _ in
+                try await expectEventually { try receiver.received.count == count + 1 }
+            }
+            #expect(try receiver.received.last?.event == "sessions.reset")
+        }
+    }
+
+    @Test func `what needs no message moves the place too, within seconds`() async throws {
+        let manager = try SessionManager()
+        let receiver = Receiver()
+        try await receiver.run { url in
+            try await self.withSender(manager, url) { _ in
+                try await expectEventually { try receiver.received.count == 1 }
+                try await manager.createSession("one")
+                let lease = try await manager.openLease(holder: "eu-1", lasting: .seconds(60))
+                let created = try await manager.snapshot().cursor
+                try await expectEventually {
+                    try await manager.claimSession("one", under: lease)
+                    try await manager.releaseSession("one", under: lease)
+                    try await Task.sleep(for: .milliseconds(300))
+                    let place = try await manager.getCursor(holder: Self.holder(url))
+                    return try await manager.getChanges(after: created).contains { $0.cursor == place }
                 }
-                #expect(try receiver.received.last?.event == "sessions.reset")
+            }
+            #expect(try receiver.received.count == 2)
+        }
+    }
+
+    @Test func `the place that an earlier gateway kept in a file is where it goes on, and the file goes`() async throws
+    {
+        let folder = TemporaryFolder()
+        let receiver = Receiver()
+        try await receiver.run { url in
+            let name = WebhookFiles(beside: nil, url: url, isFirst: true).name
+            // The file of 0.1.0, and one with the receiver's name.
+            for file in [folder.file + ".webhook-cursor", folder.file + ".webhook-cursor-\(name)"] {
+                let fresh = try SessionManager()
+                try await fresh.createSession("told")
+                let place = try await fresh.snapshot().cursor
+                try Data(place.description.utf8).write(to: URL(filePath: file))
+                try await fresh.createSession("untold")
+                let before = try receiver.received.count
+                try await self.withSender(fresh, url, database: folder.file) { _ in
+                    try await expectEventually { try receiver.received.count == before + 1 }
+                    try await expectEventually { !FileManager.default.fileExists(atPath: file) }
+                }
+                #expect(try receiver.received.last?.session == "untold")
             }
         }
     }
 
-    @Test func `the first receiver goes on where 0.1 stopped, and each has a place of its own`() throws {
+    @Test func `only the first receiver goes on where 0.1 stopped`() throws {
         let folder = TemporaryFolder()
         try Data("7-3".utf8).write(to: URL(filePath: folder.file + ".webhook-cursor"))
-        let first = WebhookFiles(beside: folder.file, url: "http://one/", isFirst: true)
-        let second = WebhookFiles(beside: folder.file, url: "http://two/", isFirst: false)
-        #expect(first.cursor()?.description == "7-3")
-        #expect(second.cursor() == nil)
-        try first.keep(#require(ChangeCursor("7-4")))
-        try second.keep(#require(ChangeCursor("7-5")))
-        #expect(first.cursor()?.description == "7-4")
-        #expect(second.cursor()?.description == "7-5")
+        #expect(WebhookFiles(beside: folder.file, url: "http://one/", isFirst: true).cursor()?.description == "7-3")
+        #expect(WebhookFiles(beside: folder.file, url: "http://two/", isFirst: false).cursor() == nil)
+    }
+
+    @Test func `of two gateways one posts, and when it ends the other goes on`() async throws {
+        let manager = try SessionManager()
+        let receiver = Receiver()
+        try await receiver.run { url in
+            try await self.withSender(manager, url, ownsDatabase: false) { first in
+                try await expectEventually { try receiver.received.count == 1 }
+                try await self.withSender(manager, url, ownsDatabase: false) { second in
+                    for number in 0..<20 { try await manager.createSession("\(number)") }
+                    try await expectEventually { first.state.delivered == 21 }
+                    #expect(second.state.delivered == 0 && second.state.lag == 0)
+                }
+            }
+            try await manager.createSession("after")
+            try await self.withSender(manager, url, ownsDatabase: false) { third in
+                try await expectEventually { third.state.delivered == 1 }
+            }
+            let sessions = try receiver.received.map(\.session)
+            #expect(sessions == [nil] + (0..<20).map(String.init) + ["after"])
+        }
+    }
+
+    @Test func `a gateway that has lost its turn posts nothing more`() async throws {
+        let manager = try SessionManager()
+        let turn = WebhookTurn(manager: manager, receiver: "one", ownsDatabase: false)
+        #expect(throws: CancellationError.self) { try turn.lease() }
+        await #expect(throws: LeaseLostError.self) {
+            _ = try await turn.take {
+                let lease = try turn.lease()
+                try await manager.closeLease(lease)
+                // Another has it.
+                #expect(try await manager.openSoleLease(holder: lease.holder, lasting: .seconds(60)) != nil)
+                try await turn.keep(manager.snapshot().cursor)
+            }
+        }
+        #expect(try await turn.cursor() == nil)
+        #expect(try await turn.take {} == false)
+        #expect(throws: CancellationError.self) { try turn.lease() }
+    }
+
+    @Test func `where there is no other gateway, a lease that was left behind is no hindrance`() async throws {
+        let manager = try SessionManager()
+        let receiver = Receiver()
+        try await receiver.run { url in
+            _ = try await manager.openLease(holder: Self.holder(url), lasting: .seconds(3600))
+            try await self.withSender(manager, url) { _ in
+                try await expectEventually { try receiver.received.count == 1 }
+            }
+        }
     }
 
     @Test func `a link in place of the file of refused messages is refused, and what it leads to stays whole`() throws {

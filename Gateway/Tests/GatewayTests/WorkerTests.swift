@@ -279,7 +279,9 @@ import WhatsAppSessions
             try await gateway.manager.createSession("support")
             #expect(try await gateway.send(.post, "/sessions/support/events", body).status == .badRequest)
             #expect(try await gateway.manager.getSession("support")?.status == .initializing)
-            for query in ["?lease=17", "?worker=eu-1&lease=one", "?worker=", "?worker=eu-1&lease="] {
+            for query in [
+                "?lease=17", "?worker=eu-1&lease=one", "?worker=", "?worker=eu-1&lease=", "?worker=gateway/eu-1",
+            ] {
                 #expect(try await gateway.get("/changes\(query)").status == .badRequest, "\(query)")
             }
         }

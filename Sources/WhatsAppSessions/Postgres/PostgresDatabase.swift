@@ -13,7 +13,7 @@ final class PostgresDatabase: SessionStore {
     init(
         _ address: String,
         patience: Duration = .seconds(60),
-        report: @escaping PostgresReport = { _ in }
+        log: @escaping PostgresLog = { _ in }
     ) throws {
         openDatabase = try Fork.OpenDatabase()
         let address = try PostgresAddress(address)
@@ -29,12 +29,12 @@ final class PostgresDatabase: SessionStore {
             throw DatabaseError(resultCode: .cannotOpen, message: refusal.message, sqlState: refusal.state)
         }
         writes = SharedCalls(
-            on: PostgresWriter(PostgresLine(to: address, writes: true, report)),
+            on: PostgresWriter(PostgresLine(to: address, writes: true, log)),
             patience: patience
         )
         func readers(_ count: Int) -> [SharedCalls<PostgresReader>] {
             (0..<count).map { _ in
-                SharedCalls(on: PostgresReader(PostgresLine(to: address, report)), patience: patience)
+                SharedCalls(on: PostgresReader(PostgresLine(to: address, log)), patience: patience)
             }
         }
         shortReads = readers(2)

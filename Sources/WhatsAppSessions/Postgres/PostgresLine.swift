@@ -4,13 +4,15 @@ import Foundation
 /// A connection that is opened again when it is lost, for as long as a caller waits.
 struct PostgresLine {
     let address: PostgresAddress
-    let report: PostgresReport
+    let log: PostgresLog
     /// Whether the connection is for writes.
     let writes: Bool
     private var connection: PostgresConnection?
+    /// Whether it was said that the connection was lost.
+    private var isAway = false
 
-    init(to address: PostgresAddress, writes: Bool = false, _ report: @escaping PostgresReport) {
-        (self.address, self.writes, self.report) = (address, writes, report)
+    init(to address: PostgresAddress, writes: Bool = false, _ log: @escaping PostgresLog) {
+        (self.address, self.writes, self.log) = (address, writes, log)
     }
 
     /// Asks the server, and asks again when it is away, someone holds a lock, or something in between broke off.
@@ -29,7 +31,8 @@ struct PostgresLine {
             } catch let lost as PostgresConnectionLost {
                 connection = nil
                 failure = DatabaseError(lost)
-                report("the connection to the database was lost, and the call is made again: \(lost.message)")
+                if !isAway { log("the connection to the database was lost, and calls wait: \(lost.message)") }
+                isAway = true
             } catch let refusal as PostgresRefusal where refusal.isTemporary {
                 failure = DatabaseError(
                     resultCode: .busy,
@@ -55,6 +58,8 @@ struct PostgresLine {
         try connection.configure(until: deadline)
         if writes { _ = try PostgresSessions(connection, until: deadline).renewHistory() }
         self.connection = connection
+        if isAway { log("the connection to the database is back") }
+        isAway = false
         return connection
     }
 
@@ -63,13 +68,13 @@ struct PostgresLine {
         let holders = try? connection.map { try PostgresSessions($0, until: .now + .seconds(2)).blockers() }
         let message =
             "another program holds a lock on the sessions: \(holders.flatMap(\.self) ?? "it is not known which")"
-        report(message)
+        log(message)
         return message
     }
 }
 
 /// Says what an operator should know, in a sentence.
-typealias PostgresReport = @Sendable (String) -> Void
+typealias PostgresLog = @Sendable (String) -> Void
 
 extension PostgresConnection {
     /// Sets what the library relies on, whatever the defaults of the server, the database and the role.

@@ -24,6 +24,7 @@ struct PostgresSessions {
         case .history(let id, let limit): Found(changes: try history(of: id, limit: limit))
         case .lease(let holder): Found(lease: try lease(of: holder))
         case .leases: Found(leases: try leases())
+        case .keptCursor(let holder): Found(place: try keptCursor(of: holder))
         case .contents: Found(contents: try contents())
         }
     }
@@ -39,9 +40,10 @@ struct PostgresSessions {
         case .claim, .release: try claim(writes)
         case .renewLease: try renewLeases(writes)
         case .recover(let onlyLeased, _): [.success(try recover(writes[0], onlyLeased: onlyLeased))]
-        case .openLease(let holder, let milliseconds):
-            [.success(try openLease(writes[0], holder: holder, milliseconds))]
+        case .openLease(let holder, let milliseconds, let isSole):
+            [.success(try openLease(writes[0], holder: holder, milliseconds, isSole: isSole))]
         case .closeLease(let lease): [.success(try closeLease(writes[0], lease))]
+        case .keepCursor(let cursor, let lease): [try keep(cursor, under: lease)]
         case .claimUnserved(let limit, let lease):
             [try claimUnserved(writes[0], limit: limit, under: lease)]
         case .restore(let contents): [.success(try restore(writes[0], contents))]
@@ -402,18 +404,24 @@ extension PostgresWrite {
 // MARK: - Leases
 
 extension PostgresSessions {
-    private func openLease(_ write: PostgresWrite, holder: String, _ milliseconds: Int64) throws -> Written {
+    private func openLease(
+        _ write: PostgresWrite,
+        holder: String,
+        _ milliseconds: Int64,
+        isSole: Bool
+    ) throws -> Written {
         let statement = PostgresStatement(
             name: "open_lease",
-            sql: "SELECT whatsapp_sessions.open_lease($1, $2, $3, $4, $5)",
-            types: [.integer, .boolean, .bigint, .text, .bigint]
+            sql: "SELECT whatsapp_sessions.open_lease($1, $2, $3, $4, $5, $6)",
+            types: [.integer, .boolean, .bigint, .text, .bigint, .boolean]
         )
         var values = begin([write])
         values.add(write.request)
         values.add(holder)
         values.add(milliseconds)
+        values.add(isSole)
         return try connection.run(statement, values, until: deadline).first { row in
-            Written(lease: SessionLease(holder: holder, number: try row.integer()))
+            Written(lease: try row.integerIfPresent().map { SessionLease(holder: holder, number: $0) })
         } ?? Written()
     }
 
@@ -449,6 +457,33 @@ extension PostgresSessions {
         values.add(lease.holder)
         _ = try connection.run(statement, values, until: deadline)
         return Written()
+    }
+
+    private func keep(_ cursor: ChangeCursor, under lease: SessionLease) throws -> Outcome {
+        let statement = PostgresStatement(
+            name: "keep_cursor",
+            sql: "SELECT whatsapp_sessions.keep_cursor($1, $2, $3, $4, $5)",
+            types: [.integer, .bigint, .text, .bigint, .bigint]
+        )
+        var values = PostgresValues()
+        values.add(patience)
+        values.add(lease.number)
+        values.add(lease.holder)
+        values.add(cursor.history)
+        values.add(cursor.number)
+        let isKept = try connection.run(statement, values, until: deadline).first { try $0.boolean() }
+        return isKept == true ? .success(Written()) : .failure(LeaseLostError(lease: lease))
+    }
+
+    private func keptCursor(of holder: String) throws -> ChangeCursor? {
+        let statement = PostgresStatement(
+            name: "kept_cursor",
+            sql: "SELECT c.history, c.number FROM whatsapp_sessions.kept_cursors c WHERE c.holder = $1",
+            types: [.text]
+        )
+        var values = PostgresValues()
+        values.add(holder)
+        return try connection.run(statement, values, until: deadline).first { try ChangeCursor(&$0) }
     }
 
     private func claim(_ writes: [PostgresWrite]) throws -> [Outcome] {

@@ -21,6 +21,7 @@ struct SQLiteSessions {
         case .history(let id, let limit): Found(changes: try history(of: id, limit: limit))
         case .lease(let holder): Found(lease: try lease(of: holder))
         case .leases: Found(leases: try leases())
+        case .keptCursor(let holder): Found(place: try keptCursor(of: holder))
         case .contents: Found(contents: try contents())
         }
     }
@@ -33,9 +34,11 @@ struct SQLiteSessions {
             try update(id, updates, connectedAt, qrCodeReceivedAt, under: lease, at: now)
         case .delete(let id): try delete(id)
         case .recover(let onlyLeased, let now): try recover(onlyLeased: onlyLeased, at: now)
-        case .openLease(let holder, let milliseconds): try openLease(holder: holder, milliseconds)
+        case .openLease(let holder, let milliseconds, let isSole):
+            try openLease(holder: holder, milliseconds, isSole: isSole)
         case .renewLease(let lease, let milliseconds): try renew(lease, milliseconds)
         case .closeLease(let lease): try close(lease)
+        case .keepCursor(let cursor, let lease): try keep(cursor, under: lease)
         case .claim(let id, let lease): try claim(id, under: lease)
         case .claimUnserved(let limit, let lease): try claimUnserved(limit: limit, under: lease)
         case .release(let id, let lease): try release(id, under: lease)
@@ -405,8 +408,9 @@ extension SQLiteSessions {
         try connection.prepared("DELETE FROM leases WHERE ends_at <= \(Self.now)").execute()
     }
 
-    private func openLease(holder: String, _ milliseconds: Int64) throws -> Written {
+    private func openLease(holder: String, _ milliseconds: Int64, isSole: Bool) throws -> Written {
         try dropEndedLeases()
+        if try isSole && lease(of: holder) != nil { return Written() }
         let number = try connection.prepared(
             "SELECT max(\(Self.now), 1 + coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'leases'), 0))"
         ).only { try $0.integer(0) }
@@ -460,6 +464,28 @@ extension SQLiteSessions {
             try bindLease(lease, $0)
         }
         return Written()
+    }
+
+    private func keep(_ cursor: ChangeCursor, under lease: SessionLease) throws -> Written {
+        try connection.prepared(
+            """
+            INSERT INTO kept_cursors (holder, history, number)
+            SELECT :holder, :history, :place WHERE EXISTS (SELECT 1 FROM leases WHERE \(Self.isLiving))
+            ON CONFLICT DO UPDATE SET history = excluded.history, number = excluded.number
+            """
+        ).execute {
+            try bindLease(lease, $0)
+            try $0.bind(cursor.history, to: ":history")
+            try $0.bind(cursor.number, to: ":place")
+        }
+        guard connection.changes > 0 else { throw LeaseLostError(lease: lease) }
+        return Written()
+    }
+
+    private func keptCursor(of holder: String) throws -> ChangeCursor? {
+        try connection.prepared("SELECT history, number FROM kept_cursors WHERE holder = :holder").first(holder) {
+            ChangeCursor(history: try $0.integer(0), number: try $0.integer(1))
+        }
     }
 
     private func isLiving(_ lease: SessionLease) throws -> Bool {

@@ -24,6 +24,7 @@ struct Schema {
             PackageResources._008_restrictions_sql,
             PackageResources._009_leases_sql,
             PackageResources._010_wishes_sql,
+            PackageResources._011_kept_cursors_sql,
         ],
         // The scripts changed the schema, and the history stays, unless it was another database's before.
         adoption: """

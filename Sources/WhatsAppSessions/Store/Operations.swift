@@ -17,9 +17,12 @@ enum SessionWrite: Sendable {
     case delete(id: String)
     /// Disconnects every session that isn't disconnected and has no living lease, or only those of them that were once leased.
     case recover(onlyLeased: Bool, at: Int64)
-    case openLease(holder: String, milliseconds: Int64)
+    /// - Parameter isSole: Whether no other lease of the holder may live.
+    case openLease(holder: String, milliseconds: Int64, isSole: Bool)
     case renewLease(SessionLease, milliseconds: Int64)
     case closeLease(SessionLease)
+    /// Keeps how far the holder has come in the journal.
+    case keepCursor(ChangeCursor, under: SessionLease)
     case claim(id: String, under: SessionLease)
     /// Claims the first sessions that nobody serves.
     case claimUnserved(limit: Int, under: SessionLease)
@@ -34,7 +37,7 @@ enum SessionWrite: Sendable {
 struct Written: Sendable {
     /// The session after it was created, updated, claimed or released; `nil` if the id to create is taken, or no session has the id.
     var session: Session?
-    /// The lease that was opened.
+    /// The lease that was opened; `nil` if it would not have been the only one.
     var lease: SessionLease?
     /// How many rows were deleted.
     var deleted = 0
@@ -70,6 +73,8 @@ enum SessionRead: Sendable {
     case lease(holder: String)
     /// The leases that live, and how many sessions each has.
     case leases
+    /// How far a holder had come when it was kept last.
+    case keptCursor(holder: String)
     /// All that moves to another database.
     case contents
 
@@ -79,7 +84,7 @@ enum SessionRead: Sendable {
         // A history may be anywhere in the journal.
         case .list, .counts, .snapshot, .history, .contents: true
         case .changes(_, let limit), .page(_, _, let limit): limit > 1000
-        case .sessionAndPlace, .newestPlace, .lease, .leases: false
+        case .sessionAndPlace, .newestPlace, .lease, .leases, .keptCursor: false
         }
     }
 }
@@ -95,7 +100,7 @@ struct Found: Sendable {
     var lease: SessionLease?
     var leases: [LeaseOverview] = []
     var contents = SessionContents()
-    /// The newest place in the journal.
+    /// The newest place in the journal, or the one that was kept.
     var place: ChangeCursor?
     /// The place in the order of creation after which a page's list goes on.
     var next: Int64?

@@ -10,9 +10,9 @@ import Testing
 
     private func open(
         patience: Duration = .seconds(60),
-        report: @escaping PostgresReport = { _ in }
+        log: @escaping PostgresLog = { _ in }
     ) throws -> SessionManager {
-        SessionManager(try PostgresDatabase(database.address, patience: patience, report: report))
+        SessionManager(try PostgresDatabase(database.address, patience: patience, log: log))
     }
 
     private func endConnections() throws {
@@ -109,7 +109,7 @@ import Testing
             update("a", SessionUpdates(status: .connected, name: .set("Ana"))),
             update("b", SessionUpdates(status: .qrWaiting, qrCode: .set("2@1"))),
         ])
-        let lease = try #require(try twice([.openLease(holder: "eu-1", milliseconds: 60_000)])[0].lease)
+        let lease = try #require(try twice([.openLease(holder: "eu-1", milliseconds: 60_000, isSole: true)])[0].lease)
         _ = try twice([.claim(id: "a", under: lease)])
         _ = try twice([update("a", SessionUpdates(name: .set("Bea")), under: lease)])
         #expect(try twice([.claimUnserved(limit: 1, under: lease)])[0].claimed.map(\.id) == ["b"])
@@ -118,6 +118,9 @@ import Testing
         #expect(recovered.map(\.id) == ["a", "c"] && recovered.map(\.status) == [.connected, .initializing])
         #expect(try twice([.delete(id: "a")])[0].deleted == 1)
         _ = try twice([.renewLease(lease, milliseconds: 60_000), .renewLease(lease, milliseconds: 60_000)])
+        let cursor = try manager.snapshot().cursor
+        _ = try twice([.keepCursor(cursor, under: lease)])
+        #expect(try manager.getCursor(holder: "eu-1") == cursor)
         _ = try twice([.closeLease(lease)])
         // One that was made in between by somebody else is theirs.
         #expect(try manager.getAllSessions().map(\.id) == ["b", "c"])
@@ -152,6 +155,26 @@ import Testing
         #expect(try manager.getSession("support")?.name == nil)
         _ = try person.run(script: "COMMIT", until: deadline)
         #expect(try manager.updateSession("support", SessionUpdates(status: .connected)).name == "Ana")
+    }
+
+    @Test func `an operator hears once that the connection was lost, and that it is back`() throws {
+        let said = Lock<[String]>([])
+        let manager = try SessionManager(storage: .postgres(database.address)) { text in
+            said.withLock { $0.append(text) }
+        }
+        for number in 0..<3 {
+            try manager.createSession("\(number)")
+            #expect(said.withLock { $0.count } == 2 * number)
+            try endConnections()
+        }
+        try manager.createSession()
+        let lines = said.withLock { $0 }
+        #expect(lines.count == 6)
+        for (place, line) in lines.enumerated() {
+            let start = place % 2 == 0 ? "the connection to the database was lost, and calls wait: " : "the connection to the database is back"
+            #expect(line.hasPrefix(start))
+            #expect(!line.contains("dbname"))
+        }
     }
 
     @Test func `a table lock keeps nobody waiting for a table of another`() throws {

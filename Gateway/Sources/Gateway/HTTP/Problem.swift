@@ -127,11 +127,18 @@ extension Problem {
 
     private init(_ error: DatabaseError) {
         switch error.resultCode {
+        case .busy where error.isOutcomeUnknown:
+            self.init(
+                status: .serviceUnavailable,
+                code: "outcome_unknown",
+                detail: "The database was lost on the way: look whether the change was made, or make it again.",
+                headers: [.retryAfter: "1"]
+            )
         case .busy:
             self.init(
                 status: .serviceUnavailable,
                 code: "database_busy",
-                detail: "Another program holds the database: try again in a moment.",
+                detail: "The database is away, or another program holds it: try again in a moment.",
                 headers: [.retryAfter: "1"]
             )
         case .misuse:
@@ -150,7 +157,7 @@ extension Problem {
             self.init(
                 status: .internalServerError,
                 code: "database",
-                detail: "SQLite failed: the gateway's log says more."
+                detail: "The database failed: the gateway's log says more."
             )
         }
     }

@@ -14,7 +14,7 @@ struct Readiness: Sendable {
     /// 200, or 503 when the database fails. A receiver that fails is reported, but doesn't make the gateway unready.
     func response() async -> Response {
         // A read, and what became of the last write.
-        let reads = (try? await manager.sessionExists("")) != nil
+        let reads = await reads()
         let works = reads && recovery.isWorking
         let answers = webhooks.allSatisfy(\.state.isAnswering)
         let answer = Answer(
@@ -24,5 +24,17 @@ struct Readiness: Sendable {
         )
         // Texts can always be encoded.
         return try! .json(answer, status: works ? .ok : .serviceUnavailable)
+    }
+
+    /// Whether the database answers within five seconds. While it is away, a call waits for it much longer.
+    private func reads() async -> Bool {
+        let (answers, continuation) = AsyncStream.makeStream(of: Bool.self)
+        let timeout = Task {
+            try await Task.sleep(for: .seconds(5))
+            continuation.yield(false)
+        }
+        Task { continuation.yield((try? await manager.sessionExists("")) != nil) }
+        defer { timeout.cancel() }
+        return await answers.first { _ in true } ?? false
     }
 }

@@ -321,7 +321,10 @@ extension Request {
             throw Problem.badRequest("bad_lease", "A lease is the number that came with the event lease.")
         }
         guard let worker = Worker(name: String(name ?? ""), lease: number) else {
-            throw Problem.badRequest("bad_worker_name", "A worker's name has 1 to 100 characters.")
+            throw Problem.badRequest(
+                "bad_worker_name",
+                "A worker's name has 1 to 100 characters, and doesn't begin with gateway/."
+            )
         }
         return worker
     }

@@ -11,6 +11,16 @@ enum Command: String, CaseIterable {
     /// Unlink the account on the phone.
     case logOut = "logout"
 
+    /// The one that leaves a wish.
+    init(_ wish: Session.Wish) {
+        self =
+            switch wish {
+            case .stop: .stop
+            case .logOut: .logOut
+            case .pair: .pair
+            }
+    }
+
     /// The update that it makes. What the worker must do first stays a wish until the worker has reported it.
     ///
     /// - Throws: ``Problem`` when it makes no sense for the session as it is.

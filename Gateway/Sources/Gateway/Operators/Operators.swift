@@ -3,7 +3,7 @@ import WhatsAppSessions
 /// Does what operators ask for.
 struct Operators: Sendable {
     let manager: SessionManager
-    /// Shared with the workers' events, so that none comes between the look at a session and its update.
+    /// Shared with the workers' events, so that none of this gateway's comes between the look at a session and its update.
     let turns: Turns
 
     /// - Throws: `SessionNotFoundError`, or ``Problem`` when it makes no sense for the session as it is.
@@ -12,9 +12,19 @@ struct Operators: Sendable {
             guard let session = try await manager.getSession(sessionID) else {
                 throw SessionNotFoundError(sessionID: sessionID)
             }
-            var updates = try command.updates(for: session)
-            updates.forgetLoggedOutAccount(of: session)
-            return try await manager.updateSession(sessionID, updates)
+            return try await obey(command, of: session)
         }
+    }
+
+    /// Does what was ordered, for whoever has the session's turn.
+    func obey(_ command: Command, of session: Session) async throws -> Session {
+        var updates = try command.updates(for: session)
+        updates.forgetLoggedOutAccount(of: session)
+        let updated = try await manager.updateSession(session.id, updates)
+        // Another gateway had news of the session meanwhile: an order holds for the session as it is.
+        guard updated.status != updates.status ?? session.status || updated.holder != session.holder else {
+            return updated
+        }
+        return (try? await obey(command, of: updated)) ?? updated
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import WhatsAppSessions
 
 /// What the gateway was started with, read and checked.
 struct Configuration: Sendable {
@@ -36,8 +37,12 @@ struct Configuration: Sendable {
         }
     }
 
-    /// The database; `nil` for one in memory.
+    /// The file of the sessions; without it and a database they are in memory.
     var file: String?
+    /// The database of the sessions, which other gateways may share.
+    var database: SessionManager.Storage?
+    /// Where messages are kept that were set aside, if there is no file to be beside.
+    var refusedFolder: String?
     var hostname = "127.0.0.1"
     var port = 3000
     /// Reads the secrets, again when SIGHUP comes.

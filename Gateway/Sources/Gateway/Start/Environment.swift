@@ -33,7 +33,8 @@ enum Environment {
     static let lists: Set = ["webhook", "webhook-secret-file", "origin"]
     static let options =
         [
-            "file", "hostname", "port", "token-file", "read-token-file", "webhook-pause", "webhook-patience", "lease",
+            "file", "database", "refused-folder", "hostname", "port", "token-file", "read-token-file", "webhook-pause",
+            "webhook-patience", "lease",
             "demo-speed",
             "log-level", "log-format",
         ] + flags.sorted() + lists.sorted()

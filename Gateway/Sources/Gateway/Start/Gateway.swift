@@ -28,6 +28,14 @@ struct Gateway: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Keep the sessions in this file; without it they are in memory.", valueName: "path"))
     var file: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Keep the sessions in PostgreSQL, which several gateways may share; a password belongs into a passfile.",
+            valueName: "url"
+        )
+    )
+    var database: String?
+
     @Option(help: "The address to serve on. Any but loopback needs a token.")
     var hostname = "127.0.0.1"
 
@@ -81,6 +89,14 @@ struct Gateway: AsyncParsableCommand {
         )
     )
     var webhookPatience = 3600
+
+    @Option(
+        help: ArgumentHelp(
+            "With --database: keep messages that are set aside in files in this folder.",
+            valueName: "path"
+        )
+    )
+    var refusedFolder: String?
 
     @Option(
         help: ArgumentHelp(

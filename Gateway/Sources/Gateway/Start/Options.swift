@@ -1,4 +1,5 @@
 import Foundation
+import WhatsAppSessions
 
 extension Gateway {
     /// The options, checked.
@@ -7,6 +8,15 @@ extension Gateway {
     func checked(environment: [String: String] = ProcessInfo.processInfo.environment) throws -> Configuration {
         guard file != ":memory:" else {
             throw ConfigurationError("Leave out --file to keep the sessions in memory.")
+        }
+        guard file == nil || database == nil else {
+            throw ConfigurationError("The sessions are in one place: leave out --file, or --database.")
+        }
+        guard database != nil || refusedFolder == nil else {
+            throw ConfigurationError("With --file, what is set aside is beside the file: leave out --refused-folder.")
+        }
+        guard refusedFolder.map(Self.isWritableFolder) ?? true else {
+            throw ConfigurationError("--refused-folder must name a folder that the gateway can write to.")
         }
         guard (0...65_535).contains(port) else { throw ConfigurationError("A port is a number from 0 to 65535.") }
         guard (1...86_400).contains(lease) else { throw ConfigurationError("A lease is 1 to 86400 seconds.") }
@@ -18,6 +28,8 @@ extension Gateway {
             throw ConfigurationError("A webhook's patience is 1 to 31536000 seconds.")
         }
         var configuration = Configuration(file: file, hostname: hostname, port: port)
+        configuration.database = try database.map(Self.storage)
+        configuration.refusedFolder = refusedFolder
         configuration.lease = .seconds(lease)
         configuration.origins = try Set(origin.map(Self.checkedOrigin))
         configuration.webhooks = try webhook.map { text in
@@ -40,6 +52,19 @@ extension Gateway {
             )
         }
         return configuration
+    }
+
+    private static func storage(_ database: String) throws -> SessionManager.Storage {
+        #if Postgres
+        return .postgres(database)
+        #else
+        throw ConfigurationError("This gateway was built without PostgreSQL: build it with --traits Postgres.")
+        #endif
+    }
+
+    private static func isWritableFolder(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR && access(path, W_OK) == 0
     }
 
     /// The secrets, read again each time.

@@ -19,8 +19,6 @@ final class WebhookSender: Service {
         fileprivate var pendingSince: Date?
         /// When it was last said that something is wrong.
         fileprivate var lastLine: ContinuousClock.Instant?
-        /// Whether the place was kept when it was last tried.
-        fileprivate var isKept = true
 
         /// The age of that change in seconds; 0 when everything is delivered.
         var lag: Double { pendingSince.map { max(0, Date().timeIntervalSince($0)) } ?? 0 }
@@ -30,26 +28,33 @@ final class WebhookSender: Service {
     private static let longestPause = Duration.seconds(64)
     /// A failure that lasts is said again so often.
     private static let reminder = Duration.seconds(3600)
+    /// How often a gateway looks whether it is its turn, and how long a place that needs no message may stay unkept.
+    private static let interval = Duration.seconds(3)
 
     let target: Configuration.Webhook
     private let manager: SessionManager
     private let secret: @Sendable () -> String?
     private let files: WebhookFiles
+    private let turn: WebhookTurn
     private let logger: Logger
     private let mutableState = Mutex(State())
 
-    /// - Parameter secret: What signs the messages now, if anything.
+    /// - Parameters:
+    ///   - secret: What signs the messages now, if anything.
+    ///   - ownsDatabase: Whether no other gateway has the database.
     init(
         manager: SessionManager,
         target: Configuration.Webhook,
         secret: @escaping @Sendable () -> String?,
         files: WebhookFiles,
+        ownsDatabase: Bool,
         logger: Logger
     ) {
         self.manager = manager
         self.target = target
         self.secret = secret
         self.files = files
+        turn = WebhookTurn(manager: manager, receiver: files.name, ownsDatabase: ownsDatabase)
         var logger = logger
         logger[metadataKey: "receiver"] = "\(target.receiver)"
         self.logger = logger
@@ -64,49 +69,70 @@ final class WebhookSender: Service {
         // A refused connection is an answer. What comes next is decided here.
         configuration.connectionPool.retryConnectionEstablishment = false
         let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
-        await cancelWhenGracefulShutdown { await self.deliver(with: client) }
+        await cancelWhenGracefulShutdown { await self.takeTurns(with: client) }
         try await client.shutdown()
     }
 
-    /// Delivers changes until the task is cancelled.
-    private func deliver(with client: HTTPClient) async {
+    /// Delivers changes whenever no other gateway does, until the task is cancelled.
+    private func takeTurns(with client: HTTPClient) async {
         var pause = Pause(first: target.firstPause, longest: Self.longestPause)
-        var cursor = files.cursor()
         while !Task.isCancelled {
             do {
-                let start: ChangeCursor
-                if let cursor {
-                    start = cursor
-                } else {
-                    // The first time, and when changes were missed.
-                    start = try await manager.snapshot().cursor
-                    try await post(Webhook(resetAt: start), madeAt: Date(), with: client)
-                    keep(start)
-                    cursor = start
+                if try await !turn.take({ try await self.deliver(with: client) }) {
+                    // How that gateway fares is in its own metrics.
+                    mutableState.withLock { ($0.pendingSince, $0.isAnswering) = (nil, true) }
                 }
-                for try await change in manager.changes(after: start) {
-                    let session = try await session(change.sessionID)
-                    if let webhook = Webhook(change, session: session) {
-                        try await post(webhook, madeAt: change.date, with: client)
-                    }
-                    keep(change.cursor)
-                    cursor = change.cursor
-                    pause.reset()
-                }
+                pause.reset()
+                try await Task.sleep(for: Self.interval)
+            } catch is CancellationError {
+                // The lease may have ended while the process was suspended: then it is tried again.
+            } catch {
+                logger.error("webhooks wait", metadata: ["error": .error(error)])
+                try? await pause.next()
+            }
+        }
+    }
+
+    /// Delivers changes from where the last gateway stopped.
+    private func deliver(with client: HTTPClient) async throws {
+        var cursor = try await turn.cursor() ?? files.cursor()
+        while true {
+            do {
+                // It ends with the task, or throws.
+                try await deliver(after: &cursor, with: client)
+                try Task.checkCancellation()
             } catch let error as ChangeCursorExpiredError {
                 if let damage = error.damage {
                     logger.error("a change cannot be read", metadata: ["error": "\(damage)"])
                 }
                 cursor = nil
-            } catch is CancellationError {
-                return
-            } catch {
-                logger.error(
-                    "webhooks wait",
-                    metadata: ["error": .error(error)]
-                )
-                try? await pause.next()
             }
+        }
+    }
+
+    private func deliver(after cursor: inout ChangeCursor?, with client: HTTPClient) async throws {
+        let start: ChangeCursor
+        if let cursor {
+            start = cursor
+        } else {
+            // The first time, and when changes were missed.
+            start = try await manager.snapshot().cursor
+            try await post(Webhook(resetAt: start), madeAt: Date(), with: client)
+            cursor = start
+            try await turn.keep(start)
+            files.forgetCursor()
+        }
+        var lastKept = ContinuousClock.now
+        for try await change in manager.changes(after: start) {
+            let session = try await session(change.sessionID)
+            let webhook = Webhook(change, session: session)
+            if let webhook { try await post(webhook, madeAt: change.date, with: client) }
+            cursor = change.cursor
+            // If it fails, some messages come again, and none is lost. Without a message it can wait.
+            guard webhook != nil || lastKept.duration(to: .now) > Self.interval else { continue }
+            try await turn.keep(change.cursor)
+            files.forgetCursor()
+            lastKept = .now
         }
     }
 
@@ -130,7 +156,7 @@ final class WebhookSender: Service {
         var firstRefusal: ContinuousClock.Instant?
         var failures = 0
         var hadClosed = false
-        while let failure = await attempt(body, with: client) {
+        while let failure = try await attempt(body, with: client) {
             try Task.checkCancellation()
             // Many receivers close a connection after each answer, just when the next message is under way.
             if failure.isClosedConnection, !hadClosed {
@@ -172,7 +198,7 @@ final class WebhookSender: Service {
     private func setAside(_ webhook: Webhook, _ body: Data, _ status: UInt) -> Bool {
         let metadata: Logger.Metadata = [
             "status": .stringConvertible(status), "session": .text(webhook.session ?? ""),
-            "file": "\(files.refusedPath ?? "none: the sessions are in memory")",
+            "file": "\(files.refusedPath ?? "none")",
         ]
         do {
             try files.setAside(body, status: status)
@@ -199,7 +225,8 @@ final class WebhookSender: Service {
     }
 
     /// Posts once; `nil` when the receiver took it.
-    private func attempt(_ body: Data, with client: HTTPClient) async -> WebhookFailure? {
+    private func attempt(_ body: Data, with client: HTTPClient) async throws -> WebhookFailure? {
+        _ = try turn.lease()
         var request = HTTPClientRequest(url: target.url)
         request.method = .POST
         request.headers.add(name: "Content-Type", value: "application/json")
@@ -230,21 +257,6 @@ final class WebhookSender: Service {
         }
     }
 
-    /// Keeps the place. When that fails, some messages come again after a restart, and none is lost.
-    private func keep(_ cursor: ChangeCursor) {
-        do {
-            try files.keep(cursor)
-            mutableState.withLock { $0.isKept = true }
-        } catch {
-            let wasKept = mutableState.withLock { state in
-                defer { state.isKept = false }
-                return state.isKept
-            }
-            if wasKept {
-                logger.error("the place of the webhooks cannot be kept", metadata: ["error": "\(type(of: error))"])
-            }
-        }
-    }
 }
 
 /// Pauses that double, and are spread a little so that gateways don't come back at the same moment.

@@ -6,10 +6,10 @@ struct Worker: Sendable, Equatable {
     let lease: SessionLease?
 
     /// - Parameters:
-    ///   - name: The name; `nil` when it makes no sense as one.
+    ///   - name: The name; `nil` when it makes no sense as one, or is the gateway's own.
     ///   - number: The number of its lease, if it said one.
     init?(name: String, lease number: Int64? = nil) {
-        guard (1...100).contains(name.unicodeScalars.count) else { return nil }
+        guard (1...100).contains(name.unicodeScalars.count), !name.hasPrefix(WebhookTurn.prefix) else { return nil }
         self.name = name
         lease = number.map { SessionLease(holder: name, number: $0) }
     }

@@ -25,15 +25,33 @@ struct WorkerEvents: Sendable {
                 willReconnect: event.willReconnect,
                 isBeforeWish: isBeforeWish(event, of: session)
             )
-            guard let lease else {
-                // Without a lease there is no telling whether the event is late.
-                if let holder = session.holder { throw SessionTakenError(sessionID: sessionID, holder: holder) }
-                return try await manager.updateSession(sessionID, updates)
-            }
-            // A first report claims what nobody serves.
-            if session.holder == nil { try await manager.claimSession(sessionID, under: lease) }
-            return try await manager.updateSession(sessionID, updates, under: lease)
+            let updated = try await update(session, updates, under: lease)
+            return await obey(updated, wished: updates.wish.applied(to: session.wish))
         }
+    }
+
+    private func update(
+        _ session: Session,
+        _ updates: SessionUpdates,
+        under lease: SessionLease?
+    ) async throws -> Session {
+        guard let lease else {
+            // Without a lease there is no telling whether the event is late.
+            if let holder = session.holder { throw SessionTakenError(sessionID: session.id, holder: holder) }
+            return try await manager.updateSession(session.id, updates)
+        }
+        // A first report claims what nobody serves.
+        if session.holder == nil { try await manager.claimSession(session.id, under: lease) }
+        return try await manager.updateSession(session.id, updates, under: lease)
+    }
+
+    /// Has an operator's order the last word that another gateway was given while this one looked at an event.
+    ///
+    /// - Parameter wish: What was wished before.
+    private func obey(_ session: Session, wished wish: Session.Wish?) async -> Session {
+        guard session.wish != wish else { return session }
+        let command = session.wish.map(Command.init) ?? .start
+        return (try? await Operators(manager: manager, turns: turns).obey(command, of: session)) ?? session
     }
 
     /// Whether the worker saw an end before the operator wished something: a worker that was away, or says it again.
@@ -65,6 +83,16 @@ struct WorkerEvents: Sendable {
                 try await manager.updateSession(sessionID, updates, under: lease)
             }
             try await manager.releaseSession(sessionID, under: lease)
+        }
+    }
+}
+
+extension FieldUpdate {
+    fileprivate func applied(to value: Value?) -> Value? {
+        switch self {
+        case .unchanged: value
+        case .set(let value): value
+        case .clear: nil
         }
     }
 }

@@ -15,7 +15,7 @@ struct WorkerJSON: Encodable {
 extension WorkerLeases {
     /// The workers whose leases live, in the order in which they came.
     func workers() async throws -> [WorkerJSON] {
-        try await manager.getLeases().map { overview in
+        try await manager.getLeases().filter { !$0.lease.holder.hasPrefix(WebhookTurn.prefix) }.map { overview in
             WorkerJSON(
                 worker: overview.lease.holder,
                 sessions: overview.sessions,

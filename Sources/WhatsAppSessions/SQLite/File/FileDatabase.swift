@@ -86,7 +86,7 @@ final class FileDatabase: SessionStore {
     private func find(_ read: SessionRead, on connection: Connection, isRenewed: Bool = false) throws -> Found {
         let sessions = SQLiteSessions(connection)
         switch read {
-        case .list, .page, .counts, .lease, .leases: return try sessions.find(read)
+        case .list, .page, .counts, .lease, .leases, .keptCursor: return try sessions.find(read)
         case .contents: return try connection.readTransaction { try sessions.find(read) }
         case .snapshot, .sessionAndPlace, .newestPlace, .changes, .history:
             // In a file that was moved away nothing changes any more.

@@ -143,7 +143,7 @@ extension SessionWrite {
     /// Whether SQLite makes it with one statement that writes.
     fileprivate var isOneStatement: Bool {
         switch self {
-        case .create, .update, .delete, .renewLease, .closeLease: true
+        case .create, .update, .delete, .renewLease, .closeLease, .keepCursor: true
         case .recover, .renewHistory, .openLease, .claim, .claimUnserved, .release, .restore: false
         }
     }

@@ -1,0 +1,100 @@
+import Foundation
+import Testing
+import WhatsAppSessions
+
+@testable import Gateway
+
+/// Several gateways on one database: here two of them in a process, which share a manager and nothing else.
+@Suite struct SeveralGatewaysTests {
+    /// What one gateway does with events and orders.
+    private struct One {
+        let events: WorkerEvents
+        let operators: Operators
+
+        init(_ manager: SessionManager) {
+            let turns = Turns()
+            let leases = WorkerLeases(manager: manager, duration: .seconds(30))
+            events = WorkerEvents(manager: manager, leases: leases, turns: turns)
+            operators = Operators(manager: manager, turns: turns)
+        }
+
+        /// What becomes of a session is looked at afterwards.
+        func post(_ event: String, _ data: String, to id: String, worker: String? = nil) async {
+            let worker = worker.map { #","worker":"\#($0)""# } ?? ""
+            let json = Data(#"{"event":"\#(event)","data":\#(data)\#(worker)}"#.utf8)
+            _ = try? await events.receive(JSONDecoder.gateway.decode(WorkerEvent.self, from: json), for: id)
+        }
+    }
+
+    private static let open = #"{"connection":"open"}"#
+
+    /// Lets two things happen at the same moment, for many sessions.
+    private func race(
+        _ manager: SessionManager,
+        _ one: @escaping @Sendable (String) async throws -> Void,
+        _ other: @escaping @Sendable (String) async throws -> Void
+    ) async throws {
+        for number in 0..<300 {
+            let id = "\(number)"
+            try await manager.createSession(id)
+            async let first: Void = one(id)
+            async let second: Void = other(id)
+            _ = try await (first, second)
+        }
+    }
+
+    @Test func `whoever was stopped at one gateway stays so, whatever the other hears at that moment`() async throws {
+        let manager = try SessionManager()
+        let (here, there) = (One(manager), One(manager))
+        try await race(manager) { id in
+            await here.post("connection.update", Self.open, to: id)
+        } _: { id in
+            _ = try await there.operators.order(.stop, for: id)
+        }
+        // Nobody serves it, so nobody else would report that it is over.
+        for session in try await manager.getAllSessions() {
+            #expect(session.wish == .stop && session.status == .disconnected && !session.needsSocket)
+        }
+    }
+
+    @Test func `whoever is started at one gateway while the other hears that it was closed is started`() async throws {
+        let manager = try SessionManager()
+        let (here, there) = (One(manager), One(manager))
+        try await race(manager) { id in
+            await here.post("connection.update", Self.open, to: id)
+            _ = try await here.operators.order(.stop, for: id)
+            async let closed: Void = here.post("Disconnected", "{}", to: id)
+            async let started = there.operators.order(.start, for: id)
+            _ = try await (closed, started)
+        } _: { _ in
+        }
+        for session in try await manager.getAllSessions() {
+            #expect(session.wish == nil && session.status != .disconnected && session.needsSocket)
+        }
+    }
+
+    @Test func `a worker goes on at another gateway, under its lease or by its name`() async throws {
+        let manager = try SessionManager()
+        let (here, there) = (One(manager), One(manager))
+        try await manager.createSession("support")
+        let worker = try #require(Worker(name: "eu-1"))
+        let lease = try await here.events.leases.open(worker)
+        _ = try await here.events.claim("support", by: worker)
+        let resumed = try await there.events.leases.open(#require(Worker(name: "eu-1", lease: lease.number)))
+        #expect(resumed == lease)
+        await there.post("connection.update", Self.open, to: "support", worker: "eu-1")
+        #expect(try await manager.getSession("support")?.status == .connected)
+        #expect(try await manager.getSession("support")?.holder == "eu-1")
+    }
+
+    @Test func `the lease of a gateway that posts webhooks is no worker's`() async throws {
+        let manager = try SessionManager()
+        let leases = One(manager).events.leases
+        let turn = WebhookTurn(manager: manager, receiver: "one", ownsDatabase: false)
+        let isTaken = try await turn.take {
+            let counts = try await (manager.getLeases().count, leases.workers().count)
+            #expect(counts == (1, 0))
+        }
+        #expect(isTaken)
+    }
+}
