@@ -31,22 +31,27 @@ import WhatsAppSessions
     /// Lets two things happen at the same moment, for many sessions.
     private func race(
         _ manager: SessionManager,
+        from status: Session.Status = .initializing,
         _ one: @escaping @Sendable (String) async throws -> Void,
         _ other: @escaping @Sendable (String) async throws -> Void
     ) async throws {
         for number in 0..<300 {
             let id = "\(number)"
             try await manager.createSession(id)
+            try await manager.updateSession(id, SessionUpdates(status: status))
             async let first: Void = one(id)
             async let second: Void = other(id)
             _ = try await (first, second)
         }
     }
 
-    @Test func `whoever was stopped at one gateway stays so, whatever the other hears at that moment`() async throws {
+    @Test(arguments: [false, true])
+    func `whoever was stopped at one gateway stays so, whatever the other hears at that moment`(
+        isOffline: Bool
+    ) async throws {
         let manager = try SessionManager()
         let (here, there) = (One(manager), One(manager))
-        try await race(manager) { id in
+        try await race(manager, from: isOffline ? .disconnected : .initializing) { id in
             await here.post("connection.update", Self.open, to: id)
         } _: { id in
             _ = try await there.operators.order(.stop, for: id)

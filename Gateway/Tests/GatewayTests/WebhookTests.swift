@@ -293,6 +293,7 @@ import WhatsAppSessions
                     #expect(second.state.delivered == 0 && second.state.lag == 0)
                 }
             }
+            #expect(try await manager.getLease(holder: Self.holder(url)) == nil)
             try await manager.createSession("after")
             try await self.withSender(manager, url, ownsDatabase: false) { third in
                 try await expectEventually { third.state.delivered == 1 }
@@ -304,8 +305,20 @@ import WhatsAppSessions
 
     @Test func `a gateway that has lost its turn posts nothing more`() async throws {
         let manager = try SessionManager()
-        let turn = WebhookTurn(manager: manager, receiver: "one", ownsDatabase: false)
+        let isLater = Atomic(false)
+        let turn = WebhookTurn(manager: manager, receiver: "one", ownsDatabase: false) {
+            .now + (isLater.load(ordering: .relaxed) ? WebhookTurn.duration : .zero)
+        }
         #expect(throws: CancellationError.self) { try turn.lease() }
+        await #expect(throws: CancellationError.self) {
+            _ = try await turn.take {
+                _ = try turn.lease()
+                // Its process was suspended, and the database has given its turn to another, or soon will.
+                isLater.store(true, ordering: .relaxed)
+                _ = try turn.lease()
+            }
+        }
+        isLater.store(false, ordering: .relaxed)
         await #expect(throws: LeaseLostError.self) {
             _ = try await turn.take {
                 let lease = try turn.lease()

@@ -12,16 +12,22 @@ final class WebhookTurn: Sendable {
     let manager: SessionManager
     private let holder: String
     private let ownsDatabase: Bool
+    private let now: @Sendable () -> ContinuousClock.Instant
     /// The lease and, by a clock that goes on while the machine sleeps, its end.
     private let held = Mutex<(lease: SessionLease, end: ContinuousClock.Instant)?>(nil)
 
     /// - Parameters:
     ///   - receiver: What the receiver is called wherever it is posted to.
     ///   - ownsDatabase: Whether there is no other gateway. Then a lease that lives is of one that was killed.
-    init(manager: SessionManager, receiver: String, ownsDatabase: Bool) {
+    init(
+        manager: SessionManager,
+        receiver: String,
+        ownsDatabase: Bool,
+        now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }
+    ) {
         self.manager = manager
         holder = "\(Self.prefix)webhooks-\(receiver)"
-        self.ownsDatabase = ownsDatabase
+        (self.ownsDatabase, self.now) = (ownsDatabase, now)
     }
 
     /// Runs `body` if no other gateway posts, for as long as none does.
@@ -30,7 +36,7 @@ final class WebhookTurn: Sendable {
     /// - Throws: `LeaseLostError` when the database could not be reached for too long, or what `body` throws.
     func take(_ body: @escaping @Sendable () async throws -> Void) async throws -> Bool {
         if ownsDatabase, let left = try await manager.getLease(holder: holder) { try await manager.closeLease(left) }
-        let start = ContinuousClock.now
+        let start = now()
         guard let lease = try await manager.openSoleLease(holder: holder, lasting: Self.duration) else {
             return false
         }
@@ -57,7 +63,7 @@ final class WebhookTurn: Sendable {
     private func keepAlive(_ lease: SessionLease) async throws {
         while true {
             try await Task.sleep(for: Self.duration / 3)
-            let start = ContinuousClock.now
+            let start = now()
             try await manager.renewLease(lease, lasting: Self.duration)
             held.withLock { $0 = (lease, start + Self.duration) }
         }
@@ -67,7 +73,7 @@ final class WebhookTurn: Sendable {
     ///
     /// - Throws: `CancellationError` when it has ended: another gateway may post by now.
     func lease() throws -> SessionLease {
-        guard let held = held.withLock({ $0 }), .now < held.end else { throw CancellationError() }
+        guard let held = held.withLock({ $0 }), now() < held.end else { throw CancellationError() }
         return held.lease
     }
 
