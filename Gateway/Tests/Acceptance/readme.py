@@ -159,7 +159,8 @@ def systemd():
         assert "whatsapp-gateway" not in result.stderr, result.stderr
 
 
-for check in [routes, json_blocks, nginx, backups, systemd]:
-    if len(sys.argv) > 1 and check.__name__ not in sys.argv[1:]: continue
-    print(f"{check.__name__}: {check.__doc__}", flush=True)
-    check()
+if __name__ == "__main__":
+    for check in [routes, json_blocks, nginx, backups, systemd]:
+        if len(sys.argv) > 1 and check.__name__ not in sys.argv[1:]: continue
+        print(f"{check.__name__}: {check.__doc__}", flush=True)
+        check()

@@ -383,7 +383,8 @@ def demo():
                     print("  one dies: each of its accounts is disconnected once, and taken over")
 
 
-for check in [baileys, lives, network, whatsmeow, demo]:
-    if len(sys.argv) > 1 and check.__name__ not in sys.argv[1:]: continue
-    print(f"{check.__name__}: {check.__doc__}", flush=True)
-    check()
+if __name__ == "__main__":
+    for check in [baileys, lives, network, whatsmeow, demo]:
+        if len(sys.argv) > 1 and check.__name__ not in sys.argv[1:]: continue
+        print(f"{check.__name__}: {check.__doc__}", flush=True)
+        check()
