@@ -9,8 +9,15 @@ let package = Package(
         // Preloaded into the part that measures a slow disk.
         .library(name: "SlowDisk", type: .dynamic, targets: ["SlowDisk"])
     ],
+    traits: [
+        .trait(name: "Postgres", description: "The part that measures sessions in PostgreSQL.")
+    ],
     dependencies: [
-        .package(name: "whatsapp-sessions", path: ".."),
+        .package(
+            name: "whatsapp-sessions",
+            path: "..",
+            traits: [.trait(name: "Postgres", condition: .when(traits: ["Postgres"]))]
+        ),
         .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
     ],
     targets: [

@@ -3,4 +3,4 @@ CREATE TABLE kept_cursors (
     holder  TEXT PRIMARY KEY NOT NULL,
     history INTEGER NOT NULL,
     number  INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;

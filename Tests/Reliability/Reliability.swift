@@ -12,6 +12,7 @@ enum Reliability {
         if name == "follower" { runToEnd { [arguments] in try await runFollower(Array(arguments)) } }
         if name == "counter" { runToEnd { [arguments] in try await runCounter(Array(arguments)) } }
         #if Postgres
+        if name == "islander" { try runIslander(arguments.first!) }
         if name == "postgres-writer" { try runPostgresWriter(arguments.first!) }
         #endif
         let isLong = arguments.popFirst() == "long"
@@ -27,7 +28,7 @@ enum Reliability {
         checks += [
             ("failover", failoverCheck), ("restart", restartCheck), ("lost-future", lostFutureCheck),
             ("standby-gone", standbyGoneCheck), ("stopped", stoppedCheck), ("logs", logsCheck),
-            ("openings", openingsCheck),
+            ("openings", openingsCheck), ("leases-postgres", postgresLeasesCheck), ("partition", partitionCheck),
         ]
         #endif
         guard let check = checks.first(where: { $0.name == name }) else {

@@ -90,20 +90,20 @@ import Testing
     }
 
     @Test func `a sole lease is refused while another of its holder lives, and not one moment longer`() throws {
-        let first = try #require(try manager.openSoleLease(holder: "webhooks", lasting: .seconds(60)))
-        #expect(try manager.openSoleLease(holder: "webhooks", lasting: .seconds(60)) == nil)
+        let first = try #require(try manager.openSoleLease(holder: "webhooks", lasting: .seconds(3600)))
+        #expect(try manager.openSoleLease(holder: "webhooks", lasting: .seconds(3600)) == nil)
         // Others live beside it.
-        let other = try #require(try manager.openSoleLease(holder: "reports", lasting: .seconds(60)))
+        let other = try #require(try manager.openSoleLease(holder: "reports", lasting: .seconds(3600)))
         try manager.closeLease(first)
-        let second = try #require(try manager.openSoleLease(holder: "webhooks", lasting: .seconds(60)))
+        let second = try #require(try manager.openSoleLease(holder: "webhooks", lasting: .seconds(3600)))
         #expect(Set([first.number, second.number, other.number]).count == 3)
         try endLeases(of: "webhooks")
-        #expect(try manager.openSoleLease(holder: "webhooks", lasting: .seconds(60)) != nil)
+        #expect(try manager.openSoleLease(holder: "webhooks", lasting: .seconds(3600)) != nil)
         // One that need not be alone hinders it too.
         _ = try open("eu-1")
-        #expect(try manager.openSoleLease(holder: "eu-1", lasting: .seconds(60)) == nil)
+        #expect(try manager.openSoleLease(holder: "eu-1", lasting: .seconds(3600)) == nil)
         #expect(throws: InvalidLeaseError(reason: .emptyHolder)) {
-            try manager.openSoleLease(holder: "", lasting: .seconds(60))
+            try manager.openSoleLease(holder: "", lasting: .seconds(3600))
         }
     }
 
@@ -137,8 +137,8 @@ import Testing
     }
 
     @Test func `sole leases and cursors for async code`() async throws {
-        let lease = try #require(try await manager.openSoleLease(holder: "webhooks", lasting: .seconds(60)))
-        #expect(try await manager.openSoleLease(holder: "webhooks", lasting: .seconds(60)) == nil)
+        let lease = try #require(try await manager.openSoleLease(holder: "webhooks", lasting: .seconds(3600)))
+        #expect(try await manager.openSoleLease(holder: "webhooks", lasting: .seconds(3600)) == nil)
         let cursor = try await manager.snapshot().cursor
         try await manager.keepCursor(cursor, under: lease)
         #expect(try await manager.getCursor(holder: "webhooks") == cursor)

@@ -23,6 +23,12 @@ enum Benchmarks {
                     FileHandle.standardOutput.write(try JSONEncoder().encode(measured))
                     exit(0)
                 }
+                #if Postgres
+                if arguments.first == "postgres" {
+                    try await PostgresLoad.run(Array(arguments.dropFirst()))
+                    exit(0)
+                }
+                #endif
                 if arguments.first == "check" { exit(try await check() ? 0 : 1) }
                 let measurements = try await Measurements.take()
                 print(measurements.report)

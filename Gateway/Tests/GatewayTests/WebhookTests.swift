@@ -144,7 +144,7 @@ import WhatsAppSessions
             try await self.withSender(manager, url) { _ in
                 try await expectEventually { try receiver.received.count == 1 }
                 try await manager.createSession("support")
-                let lease = try await manager.openLease(holder: "eu-1", lasting: .seconds(60))
+                let lease = try await manager.openLease(holder: "eu-1", lasting: .seconds(3600))
                 try await manager.claimSession("support", under: lease)
                 try await manager.updateSession(
                     "support",
@@ -220,7 +220,7 @@ import WhatsAppSessions
             }
             #expect(try receiver.received.last?.session == "two")
             // The cursor of another database.
-            let lease = try await manager.openLease(holder: holder, lasting: .seconds(60))
+            let lease = try await manager.openLease(holder: holder, lasting: .seconds(3600))
             try await manager.keepCursor(#require(ChangeCursor("1-1")), under: lease)
             let count = try receiver.received.count
             try await self.withSender(manager, url) { _ in
@@ -237,7 +237,7 @@ import WhatsAppSessions
             try await self.withSender(manager, url) { _ in
                 try await expectEventually { try receiver.received.count == 1 }
                 try await manager.createSession("one")
-                let lease = try await manager.openLease(holder: "eu-1", lasting: .seconds(60))
+                let lease = try await manager.openLease(holder: "eu-1", lasting: .seconds(3600))
                 let created = try await manager.snapshot().cursor
                 try await expectEventually {
                     try await manager.claimSession("one", under: lease)
@@ -324,7 +324,7 @@ import WhatsAppSessions
                 let lease = try turn.lease()
                 try await manager.closeLease(lease)
                 // Another has it.
-                #expect(try await manager.openSoleLease(holder: lease.holder, lasting: .seconds(60)) != nil)
+                #expect(try await manager.openSoleLease(holder: lease.holder, lasting: .seconds(3600)) != nil)
                 try await turn.keep(manager.snapshot().cursor)
             }
         }

@@ -4,7 +4,7 @@ import Synchronization
 import WhatsAppSessions
 
 /// Threads that each count the name of a session up, and a follower that keeps one cursor, while something happens to the server.
-private final class Load: Sendable {
+final class Load: Sendable {
     private struct State {
         var acknowledged: [Int]
         var failures: [String] = []
@@ -47,7 +47,7 @@ private final class Load: Sendable {
     private func follow(_ start: ChangeCursor) async {
         do {
             var seen: [String: Int] = [:]
-            for try await change in manager.changes(after: start) {
+            for try await change in manager.changes(after: start) where Int(change.sessionID) != nil {
                 seen[change.sessionID, default: 0] += 1
                 state.withLock { $0.followed += 1 }
             }

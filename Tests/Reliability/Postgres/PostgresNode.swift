@@ -14,13 +14,17 @@ final class PostgresNode {
     let name: String
     let port: Int
     let folder: String
+    let host: String
+    /// The network namespace that the server runs in, if it isn't that of the check: ip-netns(8).
+    let namespace: String?
     private var data: String { folder + "/data" }
 
     /// How `psql` and the library reach this server alone.
-    var address: String { "host=127.0.0.1 port=\(port) user=postgres dbname=postgres" }
+    var address: String { "host=\(host) port=\(port) user=postgres dbname=postgres" }
 
-    private init(_ name: String, port: Int, in folder: String) {
+    private init(_ name: String, port: Int, in folder: String, on network: Network) {
         (self.name, self.port, self.folder) = (name, port, "\(folder)/\(name)")
+        (host, namespace) = (network.host, network.namespace)
         try! FileManager.default.createDirectory(atPath: self.folder, withIntermediateDirectories: true)
         if geteuid() == 0 {
             let user = getpwnam("postgres")
@@ -29,11 +33,21 @@ final class PostgresNode {
         }
     }
 
+    /// Where a server listens.
+    struct Network {
+        var host = "127.0.0.1"
+        var namespace: String?
+    }
+
     /// A new server, with a database of its own.
-    static func create(_ name: String, port: Int, in folder: String, settings: [String: String] = [:]) throws
-        -> PostgresNode
-    {
-        let node = PostgresNode(name, port: port, in: folder)
+    static func create(
+        _ name: String,
+        port: Int,
+        in folder: String,
+        on network: Network = Network(),
+        settings: [String: String] = [:]
+    ) throws -> PostgresNode {
+        let node = PostgresNode(name, port: port, in: folder, on: network)
         try node.run("initdb", "-D", node.data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale", "C.UTF-8")
         try node.configure(settings)
         try node.start()
@@ -41,8 +55,14 @@ final class PostgresNode {
     }
 
     /// A standby of another server.
-    static func standby(_ name: String, port: Int, of primary: PostgresNode, in folder: String) throws -> PostgresNode {
-        let node = PostgresNode(name, port: port, in: folder)
+    static func standby(
+        _ name: String,
+        port: Int,
+        of primary: PostgresNode,
+        in folder: String,
+        on network: Network = Network()
+    ) throws -> PostgresNode {
+        let node = PostgresNode(name, port: port, in: folder, on: network)
         try node.copy(primary)
         return node
     }
@@ -57,7 +77,7 @@ final class PostgresNode {
 
     private func configure(_ settings: [String: String]) throws {
         let all = [
-            "port": "\(port)", "listen_addresses": "127.0.0.1", "unix_socket_directories": folder, "cluster_name": name,
+            "port": "\(port)", "listen_addresses": host, "unix_socket_directories": folder, "cluster_name": name,
             "max_connections": "200", "wal_keep_size": "256", "log_line_prefix": "%m [%p] ",
         ].merging(settings) { $1 }
         let lines = all.sorted { $0.key < $1.key }.map { "\($0.key) = '\($0.value)'\n" }.joined()
@@ -65,6 +85,11 @@ final class PostgresNode {
         try file.seekToEnd()
         try file.write(contentsOf: Data(lines.utf8))
         try file.close()
+        if host != "127.0.0.1" {
+            for database in ["all", "replication"] {
+                try prependToAccess("host \(database) all \(host)/24 trust")
+            }
+        }
     }
 
     func start() throws { try run("pg_ctl", "-D", data, "-l", folder + "/log", "-w", "-t", "60", "start") }
@@ -127,6 +152,7 @@ final class PostgresNode {
         if geteuid() == 0 {
             command = ["/usr/bin/setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] + command
         }
+        if let namespace { command = ["/usr/sbin/ip", "netns", "exec", namespace] + command }
         // Not with `Process`, which waits until the server that was started ends too.
         let output = "\(folder)/output-\(UUID().uuidString)"
         defer { unlink(output) }

@@ -171,7 +171,9 @@ import Testing
         let lines = said.withLock { $0 }
         #expect(lines.count == 6)
         for (place, line) in lines.enumerated() {
-            let start = place % 2 == 0 ? "the connection to the database was lost, and calls wait: " : "the connection to the database is back"
+            let start =
+                place % 2 == 0
+                ? "the connection to the database was lost, and calls wait: " : "the connection to the database is back"
             #expect(line.hasPrefix(start))
             #expect(!line.contains("dbname"))
         }
