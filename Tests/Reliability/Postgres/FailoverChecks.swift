@@ -237,6 +237,13 @@ func standbyGoneCheck(isLong: Bool) throws {
     sleep(3)
     require(try manager.getSession("support")?.name == nil, "a change was seen that no standby has")
     require(answer.withLock { $0 } == nil, "a change was acknowledged that no standby has")
+    // Its wait is cancelled: the server answers that it is committed, with a warning.
+    let cancelled = try cluster.primary.query(
+        "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+    )
+    require(cancelled != "0", "nobody waits for the standby")
+    sleep(1)
+    require(answer.withLock { $0 } == nil, "a change was acknowledged whose wait for the standby was cancelled")
     if isLong {
         while answer.withLock({ $0 }) == nil { usleep(100_000) }
         let took = ContinuousClock.now - start

@@ -192,6 +192,22 @@ import Testing
         #expect(try manager.deleteSession("support"))
     }
 
+    @Test func `an answer that doesn't come in time ends the call, and the next is made`() throws {
+        let manager = try open(patience: .milliseconds(700))
+        try manager.createSession("support")
+        let person = try TestDatabase.connection(database.address)
+        let deadline = ContinuousClock.now + .seconds(60)
+        _ = try person.run(
+            script: "BEGIN; LOCK TABLE whatsapp_sessions.sessions IN ACCESS EXCLUSIVE MODE",
+            until: deadline
+        )
+        let error = #expect(throws: DatabaseError.self) { try manager.getSession("support") }
+        #expect(error?.resultCode == .busy && error?.isOutcomeUnknown == false)
+        #expect(error?.message == "the server didn't answer in time")
+        _ = try person.run(script: "ROLLBACK", until: deadline)
+        #expect(try manager.getSession("support") != nil)
+    }
+
     @Test func `a cancelled statement is run again`() throws {
         let manager = try open()
         try manager.createSession("support")

@@ -55,6 +55,29 @@ import Testing
         )
     }
 
+    @Test func `a role that may not create the schema is told so, and nothing is left half made`() throws {
+        let database = try TestDatabase()
+        try database.execute("CREATE ROLE \(database.name) LOGIN")
+        defer { try? database.execute("DROP ROLE \(database.name)") }
+        let address = database.address.replacingOccurrences(of: "user=postgres", with: "user=\(database.name)")
+        let error = try #require(refusal(address))
+        #expect(error.message == "permission denied for database \(database.name)")
+        #expect(error.sqlState == "42501" && error.resultCode == .cannotOpen)
+        // One that fails in the middle.
+        try database.execute(
+            """
+            CREATE FUNCTION public.refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+                IF EXISTS (SELECT FROM pg_event_trigger_ddl_commands() WHERE object_identity LIKE '%leases%') THEN RAISE 'no'; END IF;
+            END $$;
+            CREATE EVENT TRIGGER refuse ON ddl_command_end EXECUTE FUNCTION public.refuse()
+            """
+        )
+        #expect(refusal(database.address)?.message == "no")
+        #expect(try database.query("SELECT count(*) FROM pg_namespace WHERE nspname = 'whatsapp_sessions'") == "0")
+        try database.execute("DROP EVENT TRIGGER refuse")
+        try SessionManager(storage: .postgres(database.address)).createSession("support")
+    }
+
     @Test func `a schema of another program or of a newer version is refused, and left alone`() throws {
         let other = try TestDatabase()
         try other.execute("CREATE SCHEMA whatsapp_sessions; CREATE TABLE whatsapp_sessions.accounts (id text)")
