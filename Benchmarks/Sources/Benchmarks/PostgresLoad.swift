@@ -51,7 +51,7 @@ enum PostgresLoad {
         // The first second fills caches and opens connections.
         for (isMeasured, time) in [(false, 1.0), (true, seconds)] {
             count.store(0, ordering: .relaxed)
-            let (start, startTime) = (processorTime, ContinuousClock.now)
+            let (start, startTime) = (Scale.ownMicroseconds(), ContinuousClock.now)
             let end = startTime + .seconds(time)
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for caller in 0..<callers {
@@ -76,7 +76,7 @@ enum PostgresLoad {
             return Result(
                 count: made,
                 seconds: startTime.duration(to: .now) / .seconds(1),
-                clientMicroseconds: (processorTime - start) * 1e6 / Double(made)
+                clientMicroseconds: (Scale.ownMicroseconds() - start) / Double(made)
             )
         }
         fatalError("one of the rounds is measured")
@@ -116,23 +116,15 @@ enum PostgresLoad {
     /// A host with followers, to whom nothing comes.
     private static func follow(_ manager: SessionManager, followers: Int, seconds: Double) async throws -> Result {
         let start = try await manager.snapshot().cursor
-        let began = processorTime
+        let began = Scale.ownMicroseconds()
         let tasks = (0..<followers).map { _ in Task { for try await _ in manager.changes(after: start) {} } }
         try await Task.sleep(for: .seconds(seconds))
         for task in tasks { task.cancel() }
         return Result(
             count: followers,
             seconds: seconds,
-            clientMicroseconds: (processorTime - began) * 1e6 / seconds
+            clientMicroseconds: (Scale.ownMicroseconds() - began) / seconds
         )
-    }
-
-    /// In seconds.
-    private static var processorTime: Double {
-        var usage = rusage()
-        getrusage(RUSAGE_SELF, &usage)
-        func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) / 1e6 }
-        return seconds(usage.ru_utime) + seconds(usage.ru_stime)
     }
 }
 #endif

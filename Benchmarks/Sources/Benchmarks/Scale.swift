@@ -60,7 +60,8 @@ struct Scale {
         return (ownMicroseconds() - start) / Double(tasks * changes)
     }
 
-    private static func ownMicroseconds() -> Double {
+    /// The processor time of this process.
+    static func ownMicroseconds() -> Double {
         var usage = rusage()
         getrusage(RUSAGE_SELF.rawValue, &usage)
         return Double(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e6
