@@ -52,16 +52,16 @@ class Server:
         return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def measured(servers, work):
-    """What `work` returned, and the microseconds that each server spent on an operation."""
+def library(server, operation, callers, seconds=SECONDS, servers=()):
+    """What the program says, and the microseconds that each server spent on an operation."""
+    process = subprocess.Popen([BINARY, "postgres", server.address, operation, str(callers), str(seconds)], stdout=subprocess.PIPE, text=True)
+    line = process.stdout.readline()
     before = [server.time for server in servers]
-    result = work()
-    return result, [(server.time - start) * 1e6 / max(1, result["count"]) for server, start in zip(servers, before)]
-
-
-def library(server, operation, callers, seconds=SECONDS):
-    return json.loads(subprocess.run([BINARY, "postgres", server.address, operation, str(callers), str(seconds)],
-                                     check=True, capture_output=True, text=True).stdout)
+    if line == "ready\n": line = process.stdout.readline()
+    result = json.loads(line)
+    result["servers"] = [(server.time - start) * 1e6 / max(1, result["count"]) for server, start in zip(servers, before)]
+    assert process.wait() == 0
+    return result
 
 
 def pgbench(server, script, connections):
@@ -69,9 +69,11 @@ def pgbench(server, script, connections):
         os.chmod(file.name, 0o644)
         file.write(script)
         file.flush()
+        before = server.time
         text = run(PROGRAMS + "/pgbench", "-n", "-M", "prepared", "-c", str(connections), "-j", "2", "-T", str(SECONDS), "-f", file.name,
                    "-h", server.folder, "-p", str(server.port), "sessions")
-    return {"count": int(re.search(r"transactions actually processed: (\d+)", text)[1]), "seconds": SECONDS}
+    count = int(re.search(r"transactions actually processed: (\d+)", text)[1])
+    return count / SECONDS, (server.time - before) * 1e6 / count
 
 
 # The same rows in a table without rules and journal.
@@ -96,7 +98,8 @@ def main():
         library(primary, "update", 1, 1)
         primary.query("CREATE TABLE plain (LIKE whatsapp_sessions.sessions INCLUDING INDEXES); "
                       "INSERT INTO plain SELECT * FROM whatsapp_sessions.sessions")
-        print("| | callers | a second | to pgbench | client, µs | primary, µs | standby, µs |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+        print("| | callers | a second | pgbench | ratio | its primary, µs | client, µs | primary, µs | standby, µs |\n"
+              "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
         for name in ["no standby", "synchronous standby"]:
             servers = [primary]
             if name != "no standby":
@@ -115,16 +118,15 @@ def main():
                 # Three times in turns with pgbench; the median of the ratios.
                 rounds = []
                 for _ in range(3):
-                    result, times = measured(servers, lambda: library(primary, operation, callers))
-                    rate = result["count"] / result["seconds"]
-                    ratio = None
+                    result = library(primary, operation, callers, servers=servers)
+                    rate, other = result["count"] / result["seconds"], (0, 0)
                     if callers <= 32 and operation in ("update", "get"):
                         other = pgbench(primary, UPDATE if operation == "update" else SELECT, callers)
-                        ratio = rate / (other["count"] / other["seconds"])
-                    rounds.append((rate, ratio, result["clientMicroseconds"], times))
-                rate, ratio, client, times = sorted(rounds, key=lambda each: each[1] or each[0])[1]
-                spent = " | ".join(f"{time:.0f}" for time in times) + (" | –" if len(times) == 1 else "")
-                print(f"| {operation}, {name} | {callers:,} | {rate:,.0f} | {f'{ratio:.2f}' if ratio else '–'} | {client:.0f} | {spent} |", flush=True)
+                    rounds.append((rate / other[0] if other[0] else rate, rate, other, result))
+                ratio, rate, other, result = sorted(rounds, key=lambda each: each[0])[1]
+                spent = " | ".join(f"{time:.0f}" for time in result["servers"]) + (" | –" if len(servers) == 1 else "")
+                compared = f"{other[0]:,.0f} | {ratio:.2f} | {other[1]:.0f}" if other[0] else "– | – | –"
+                print(f"| {operation}, {name} | {callers:,} | {rate:,.0f} | {compared} | {result['clientMicroseconds']:.0f} | {spent} |", flush=True)
         print()
         result = library(primary, "latency", 1, 20)
         print(f"A change of another host reaches a follower after {result['medianMilliseconds']:.0f} ms (median of {result['count']}).")

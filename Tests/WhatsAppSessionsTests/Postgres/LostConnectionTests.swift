@@ -208,6 +208,22 @@ import Testing
         #expect(try manager.getSession("support") != nil)
     }
 
+    @Test func `a change whose answer doesn't come in time may have been made, and its error says so`() throws {
+        let manager = try open(patience: .milliseconds(700))
+        try manager.createSession("support")
+        try database.execute(
+            """
+            CREATE FUNCTION public.wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(3); RETURN NULL; END $$;
+            CREATE TRIGGER wait AFTER UPDATE ON sessions EXECUTE FUNCTION public.wait()
+            """
+        )
+        let error = #expect(throws: DatabaseError.self) {
+            try manager.updateSession("support", SessionUpdates(name: .set("Ana")))
+        }
+        #expect(error?.isOutcomeUnknown == true)
+        #expect(error?.description.hasSuffix("the change may have been made") == true)
+    }
+
     @Test func `a cancelled statement is run again`() throws {
         let manager = try open()
         try manager.createSession("support")
