@@ -10,8 +10,8 @@ import Foundation
 /// try manager.updateSession("support", SessionUpdates(status: .connected))
 /// ```
 ///
-/// The rows are in an SQLite database, whose schema holds the rules (<doc:SessionRules>). An update that would break one
-/// throws an error and changes nothing.
+/// The rows are in an SQLite database, or in PostgreSQL for several hosts (<doc:BeyondOneMachine>), and the schema holds the rules
+/// (<doc:SessionRules>). An update that would break one throws an error and changes nothing.
 ///
 /// Every method may be called from any thread. Each that reads or writes the database has an `async` overload, which Swift
 /// chooses in `async` code. In memory both take microseconds; `backUp` and a list take longer the more sessions there are. In
@@ -20,7 +20,7 @@ import Foundation
 /// thread of Swift's cooperative pool. Cancelling a task does not cancel its call; only following changes and waiting for a
 /// session end then.
 ///
-/// Any method may also throw ``DatabaseError``, when SQLite cannot do its work: out of memory, a
+/// Any method may also throw ``DatabaseError``, when the database cannot do its work: out of memory, a
 /// disk error, a text longer than SQLite's limit of 1,000,000,000 bytes, a damaged row, a manager that was closed, or a
 /// process that was forked since the manager was opened.
 public final class SessionManager: Sendable {
