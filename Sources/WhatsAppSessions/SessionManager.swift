@@ -21,7 +21,7 @@ import Foundation
 /// session end then.
 ///
 /// Any method may also throw ``DatabaseError``, when the database cannot do its work: out of memory, a
-/// disk error, a text longer than SQLite's limit of 1,000,000,000 bytes, a damaged row, a manager that was closed, or a
+/// disk error, a text longer than 1,000,000,000 bytes in SQLite or 8,000,000 in PostgreSQL, a damaged row, a manager that was closed, or a
 /// process that was forked since the manager was opened.
 public final class SessionManager: Sendable {
     /// A manager for programs that need only one. Its sessions are in memory and end with the process.

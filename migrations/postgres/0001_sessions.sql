@@ -167,7 +167,7 @@ FOR EACH ROW WHEN (current_setting('whatsapp_sessions.writer', true) IS DISTINCT
 
 -- One at a time ------------------------------------------------------------------------------------------------------------
 
--- The database, with a timeline that is another one after each promotion and restoration.
+-- The database, with a timeline that is another one after each promotion, and after a recovery to a point in time.
 CREATE FUNCTION whatsapp_sessions.place() RETURNS text LANGUAGE sql STABLE AS $$
     SELECT concat_ws(
         '-', (SELECT system_identifier FROM pg_control_system()), left(pg_walfile_name(pg_current_wal_insert_lsn()), 8),
@@ -191,7 +191,9 @@ END $$;
 
 -- Who holds the turn, or a lock on a table that keeps changes out; NULL when nobody does.
 CREATE FUNCTION whatsapp_sessions.blockers() RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT string_agg(DISTINCT concat_ws(', ', 'process ' || l.pid, nullif(a.application_name, ''), a.state), '; ')
+    SELECT string_agg(DISTINCT concat_ws(', ', 'process ' || l.pid, nullif(a.application_name, ''), a.state,
+        -- The library's own, perhaps, whose caller has left.
+        CASE WHEN a.wait_event = 'SyncRep' THEN 'which waits for a standby' END), '; ')
     FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
     WHERE l.granted AND l.pid <> pg_backend_pid()
         AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND (
@@ -202,7 +204,18 @@ CREATE FUNCTION whatsapp_sessions.blockers() RETURNS text LANGUAGE sql STABLE AS
         )
 $$;
 
--- Begins a new history if the newest one is another database's.
+-- Begins a new history: cursors of changes that this database doesn't have expire. For the owner, after a restoration that keeps the
+-- timeline: the snapshot of a disk or of a machine, or a base backup that was started without recovery.signal.
+CREATE FUNCTION whatsapp_sessions.begin_history() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM whatsapp_sessions.take_turn();
+    INSERT INTO whatsapp_sessions.histories (position, history, after, place)
+    SELECT coalesce(max(position), 0) + 1, ('x' || left(md5(gen_random_uuid()::text), 16))::bit(64)::bigint & 9223372036854775807,
+        coalesce((SELECT max(number) FROM whatsapp_sessions.session_changes), 0), whatsapp_sessions.place()
+    FROM whatsapp_sessions.histories;
+END $$;
+
+-- Begins one if the newest is another database's.
 CREATE FUNCTION whatsapp_sessions.renew_history() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -211,11 +224,9 @@ BEGIN
     IF here = (SELECT place FROM whatsapp_sessions.histories ORDER BY position DESC LIMIT 1) THEN RETURN; END IF;
     PERFORM whatsapp_sessions.take_turn();
     -- Another may have begun it meanwhile.
-    INSERT INTO whatsapp_sessions.histories (position, history, after, place)
-    SELECT coalesce(max(position), 0) + 1, ('x' || left(md5(gen_random_uuid()::text), 16))::bit(64)::bigint & 9223372036854775807,
-        coalesce((SELECT max(number) FROM whatsapp_sessions.session_changes), 0), here
-    FROM whatsapp_sessions.histories
-    HAVING here IS DISTINCT FROM (SELECT place FROM whatsapp_sessions.histories ORDER BY position DESC LIMIT 1);
+    IF here IS DISTINCT FROM (SELECT place FROM whatsapp_sessions.histories ORDER BY position DESC LIMIT 1) THEN
+        PERFORM whatsapp_sessions.begin_history();
+    END IF;
 END $$;
 
 CREATE FUNCTION whatsapp_sessions.take_turn_first() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -346,6 +357,13 @@ CREATE FUNCTION whatsapp_sessions.lives(lease bigint, holder text, now bigint) R
     SELECT EXISTS (SELECT FROM whatsapp_sessions.leases l WHERE l.number = $1 AND l.holder = $2 AND l.ends_at > $3)
 $$;
 
+-- Whether the library can read a row: what a superuser wrote past the rules is left alone.
+CREATE FUNCTION whatsapp_sessions.is_readable(session whatsapp_sessions.sessions) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT coalesce(($1).status IN ('initializing', 'qr_waiting', 'connected', 'disconnected'), false)
+        AND coalesce(($1).wish IN ('stop', 'logout', 'pair'), true)
+$$;
+
 -- The time of creation of each; NULL if its id is taken.
 CREATE FUNCTION whatsapp_sessions.create_sessions(patience integer, is_repeated boolean, requests bigint[], ids text[])
 RETURNS SETOF bigint LANGUAGE plpgsql SECURITY DEFINER
@@ -399,13 +417,17 @@ BEGIN
         holder := NULL;
         -- Apart, since most updates need neither: an expression without a query costs a tenth.
         IF was.lease IS NOT NULL THEN holder := whatsapp_sessions.holder_of(was.lease, now); END IF;
+        IF is_repeated AND refusal IS NULL AND whatsapp_sessions.was_made(given.request) THEN
+            RETURN NEXT;
+            CONTINUE;
+        END IF;
         IF given.lease IS NOT NULL AND was.seq IS NOT NULL THEN
             refusal := CASE
                 WHEN NOT whatsapp_sessions.lives(given.lease, given.holder, now) THEN 'lease_ended'
                 WHEN was.lease IS DISTINCT FROM given.lease THEN 'lease_lost'
             END;
         END IF;
-        IF refusal IS NOT NULL OR is_repeated AND whatsapp_sessions.was_made(given.request) THEN
+        IF refusal IS NOT NULL THEN
             RETURN NEXT;
             CONTINUE;
         END IF;
@@ -518,10 +540,17 @@ BEGIN
         RETURN;
     END IF;
     DELETE FROM whatsapp_sessions.leases WHERE ends_at <= now;
+    -- Asked every few seconds, and answered by the index of the leases.
+    IF only_leased AND NOT EXISTS (
+        SELECT FROM whatsapp_sessions.sessions s
+        WHERE s.lease IS NOT NULL AND NOT EXISTS (SELECT FROM whatsapp_sessions.leases l WHERE l.number = s.lease)
+    ) THEN
+        RETURN;
+    END IF;
     PERFORM set_config('whatsapp_sessions.request', this_request::text, true);
     FOR was IN
         SELECT s.* FROM whatsapp_sessions.sessions s
-        WHERE s.status <> 'disconnected' AND (NOT only_leased OR s.lease IS NOT NULL)
+        WHERE s.status <> 'disconnected' AND (NOT only_leased OR s.lease IS NOT NULL) AND whatsapp_sessions.is_readable(s)
             AND NOT EXISTS (SELECT FROM whatsapp_sessions.leases l WHERE l.number = s.lease)
         ORDER BY s.seq
     LOOP
@@ -620,9 +649,10 @@ BEGIN
         SELECT * INTO session FROM whatsapp_sessions.sessions s WHERE s.id = given.id;
         holder := whatsapp_sessions.holder_of(session.lease, now);
         refusal := CASE
+            WHEN session.seq IS NOT NULL AND is_repeated AND whatsapp_sessions.was_made(given.request) THEN NULL
             WHEN NOT whatsapp_sessions.lives(given.lease, given.holder, now) THEN 'lease_ended'
             WHEN session.seq IS NULL THEN 'not_found'
-            WHEN is_repeated AND whatsapp_sessions.was_made(given.request) THEN NULL
+            WHEN NOT whatsapp_sessions.is_readable(session) THEN 'damaged'
             WHEN given.is_release AND session.lease IS DISTINCT FROM given.lease THEN 'lease_lost'
             WHEN NOT given.is_release AND session.lease <> given.lease AND holder IS NOT NULL THEN 'taken'
         END;
@@ -663,7 +693,8 @@ BEGIN
     PERFORM set_config('whatsapp_sessions.request', this_request::text, true);
     FOR claimed IN
         SELECT s.* FROM whatsapp_sessions.sessions s
-        WHERE s.lease IS NULL OR NOT EXISTS (SELECT FROM whatsapp_sessions.leases l WHERE l.number = s.lease)
+        WHERE (s.lease IS NULL OR NOT EXISTS (SELECT FROM whatsapp_sessions.leases l WHERE l.number = s.lease))
+            AND whatsapp_sessions.is_readable(s)
         ORDER BY s.seq LIMIT most
     LOOP
         UPDATE whatsapp_sessions.sessions s SET lease = lease_number WHERE s.seq = claimed.seq;

@@ -26,7 +26,10 @@ final class PostgresConnection {
     /// The version of the server: 150018 for 15.18.
     var serverVersion: Int32 { PQserverVersion(handle) }
 
-    /// The number of the server's process, as it was told to libpq.
+    /// The server's process, once the connection is configured.
+    var process: PostgresProcess?
+
+    /// The number of that process, as it was told to libpq.
     var processNumber: Int32 { PQbackendPID(handle) }
 
     /// - Throws: ``PostgresConnectionLost``.

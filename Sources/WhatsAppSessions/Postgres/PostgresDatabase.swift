@@ -61,11 +61,13 @@ final class PostgresDatabase: SessionStore {
 
     private func ask(_ read: PostgresRead, isLong: Bool = false) throws -> PostgresFound {
         try owner.requireThisProcess()
+        try read.requireSizes()
         return try leastBusy(isLong ? longReads : shortReads).make(read)
     }
 
     private func ask(_ read: PostgresRead, isLong: Bool = false) async throws -> PostgresFound {
         try owner.requireThisProcess()
+        try read.requireSizes()
         return try await leastBusy(isLong ? longReads : shortReads).make(read)
     }
 
@@ -89,11 +91,13 @@ final class PostgresDatabase: SessionStore {
 
     func write(_ write: SessionWrite) throws -> Written {
         try owner.requireThisProcess()
+        try write.requireSizes()
         return try writes.make(PostgresWrite(write))
     }
 
     func write(_ write: SessionWrite) async throws -> Written {
         try owner.requireThisProcess()
+        try write.requireSizes()
         return try await writes.make(PostgresWrite(write))
     }
 

@@ -8,6 +8,8 @@ struct PostgresLine {
     /// Whether the connection is for writes.
     let writes: Bool
     private var connection: PostgresConnection?
+    /// The process at the other end of a connection that was lost. It may come to its last statement later, when that has been sent again.
+    private var lostProcess: PostgresProcess?
     /// Whether it was said that the connection was lost.
     private var isAway = false
 
@@ -24,11 +26,14 @@ struct PostgresLine {
         _ body: (PostgresConnection) throws -> Value
     ) throws -> Value {
         var pause = Duration.milliseconds(10)
-        while true {
-            let failure: DatabaseError
+        // Whoever waited behind others may have no time left, and must not wait for another connection.
+        var failure = DatabaseError(resultCode: .busy, message: "the database is away, or busy", sqlState: "08006")
+        // What is left must be long enough for an answer.
+        while .now + .milliseconds(100) < deadline {
             do {
                 return try body(opened(until: deadline))
             } catch let lost as PostgresConnectionLost {
+                if writes { lostProcess = connection?.process ?? lostProcess }
                 connection = nil
                 failure = DatabaseError(lost)
                 if !isAway { log("the connection to the database was lost, and calls wait: \(lost.message)") }
@@ -44,19 +49,21 @@ struct PostgresLine {
             } catch let refusal as PostgresRefusal {
                 throw DatabaseError(refusal)
             }
-            guard .now + pause < deadline else {
-                throw isOutcomeUnknown() ? failure.withUnknownOutcome : failure
-            }
-            usleep(UInt32(pause / .microseconds(1)))
+            usleep(UInt32(min(pause, max(deadline - .now, .zero)) / .microseconds(1)))
             pause = min(pause * 2, .milliseconds(500))
         }
+        throw isOutcomeUnknown() ? failure.withUnknownOutcome : failure
     }
 
     private mutating func opened(until deadline: ContinuousClock.Instant) throws -> PostgresConnection {
         if let connection { return connection }
         let connection = try PostgresConnection(to: address)
         try connection.configure(until: deadline)
-        if writes { _ = try PostgresSessions(connection, until: deadline).renewHistory() }
+        if writes {
+            if let lostProcess { connection.end(lostProcess, until: deadline) }
+            lostProcess = nil
+            try PostgresSessions(connection, until: deadline).renewHistory()
+        }
         self.connection = connection
         if isAway { log("the connection to the database is back") }
         isAway = false
@@ -76,17 +83,68 @@ struct PostgresLine {
 /// Says what an operator should know, in a sentence.
 typealias PostgresLog = @Sendable (String) -> Void
 
+/// A server's process.
+struct PostgresProcess {
+    let number: String
+    /// Numbers are given again.
+    let start: String
+}
+
 extension PostgresConnection {
-    /// Sets what the library relies on, whatever the defaults of the server, the database and the role.
+    /// Sets what the library relies on, whatever the defaults of the server, the database and the role, and looks at what it can't set.
+    ///
+    /// - Throws: ``DatabaseError`` when the server would log QR codes.
     func configure(until deadline: ContinuousClock.Instant) throws {
-        _ = try run(
+        let answer = try run(
             script: """
                 SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE;
-                SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0;
-                SET plan_cache_mode = force_generic_plan; SET jit = off
+                SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET client_min_messages = warning;
+                SET plan_cache_mode = force_generic_plan; SET jit = off; SET search_path = pg_catalog, pg_temp;
+                SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ('idle_session_timeout', 'transaction_timeout');
+                SELECT concat_ws(
+                    ' ', pid, floor(date_part('epoch', backend_start) * 1000000), (
+                        -- Whether bound values come into the log, which would have QR codes among them.
+                        current_setting('log_parameter_max_length_on_error') <> '0'
+                        OR current_setting('log_parameter_max_length') <> '0' AND (
+                            current_setting('log_statement') IN ('all', 'mod')
+                            OR current_setting('log_min_duration_statement') <> '-1'
+                            OR current_setting('log_min_duration_sample') <> '-1'
+                            OR current_setting('log_transaction_sample_rate') <> '0'
+                        )
+                        -- Of PostgreSQL 16.
+                        OR coalesce(current_setting('auto_explain.log_parameter_max_length', true), '0') <> '0'
+                            AND coalesce(current_setting('auto_explain.log_min_duration', true), '-1') <> '-1'
+                        OR coalesce(current_setting('pgaudit.log_parameter', true), 'off') = 'on'
+                    )::integer
+                ) FROM pg_stat_activity WHERE pid = pg_backend_pid()
+                """,
+            until: deadline
+        ).firstText?.split(separator: " ").map(String.init)
+        guard let answer, answer.count == 3 else { throw refused("the server doesn't say which process serves") }
+        process = PostgresProcess(number: answer[0], start: answer[1])
+        guard answer[2] == "0" else {
+            throw refused(
+                """
+                the server logs the values of statements, and QR codes would be among them: as a superuser, ALTER DATABASE … SET \
+                log_parameter_max_length = 0 and log_parameter_max_length_on_error = 0, and the same for auto_explain and pgaudit
+                """
+            )
+        }
+    }
+
+    /// Ends a process of the same role, if it still is there.
+    func end(_ lost: PostgresProcess, until deadline: ContinuousClock.Instant) {
+        _ = try? run(
+            script: """
+                SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                WHERE pid = \(lost.number) AND floor(date_part('epoch', backend_start) * 1000000)::text = '\(lost.start)'
                 """,
             until: deadline
         )
+    }
+
+    func refused(_ message: String) -> DatabaseError {
+        DatabaseError(resultCode: .cannotOpen, message: message, sqlState: "08004")
     }
 }
 

@@ -40,33 +40,14 @@ extension PostgresConnection {
         }
     }
 
-    private func refused(_ message: String) -> DatabaseError {
-        DatabaseError(resultCode: .cannotOpen, message: message, sqlState: "08004")
-    }
-
     private func requireServer(until deadline: ContinuousClock.Instant) throws {
         guard serverVersion >= 130_000 else {
             let version = "\(serverVersion / 10_000).\(serverVersion % 10_000)"
             throw refused("the server is PostgreSQL \(version), and the library needs 13 or newer")
         }
-        let encoding = try setting("server_encoding", until: deadline)
+        let encoding = try run(script: "SHOW server_encoding", until: deadline).firstText ?? ""
         guard encoding == "UTF8" else {
             throw refused("the encoding of the database is \(encoding), and only UTF8 keeps every id apart")
-        }
-        // Bound values are in these lines of the server's log, and QR codes among them.
-        let logsValues =
-            try setting("log_parameter_max_length", until: deadline) != "0"
-            && (["all", "mod"].contains(try setting("log_statement", until: deadline))
-                || setting("log_min_duration_statement", until: deadline) != "-1"
-                || setting("log_min_duration_sample", until: deadline) != "-1"
-                || setting("log_transaction_sample_rate", until: deadline) != "0")
-        guard !logsValues, try setting("log_parameter_max_length_on_error", until: deadline) == "0" else {
-            throw refused(
-                """
-                the server logs the values of statements, and QR codes would be among them: as a superuser, ALTER DATABASE … SET \
-                log_parameter_max_length = 0 and log_parameter_max_length_on_error = 0
-                """
-            )
         }
     }
 
@@ -80,7 +61,11 @@ extension PostgresConnection {
         _ = try run(script: "SET whatsapp_sessions.probe = 'kept'", until: deadline)
         // It would be given the connection that this one has just used.
         let other = try open()
-        _ = try other.run(script: "BEGIN; SELECT 1", until: deadline)
+        do {
+            _ = try other.run(script: "BEGIN; SELECT 1", until: min(deadline, .now + .seconds(3)))
+        } catch is PostgresConnectionLost {
+            throw refused("a pooler gives no second connection: a manager has five, and needs a pool of as many")
+        }
         let kept = try? run(
             script: "SELECT current_setting('whatsapp_sessions.probe', true)",
             until: min(deadline, .now + .seconds(2))
@@ -90,10 +75,6 @@ extension PostgresConnection {
                 "a pooler gives each transaction another connection: use its session mode, or the server itself"
             )
         }
-    }
-
-    private func setting(_ name: String, until deadline: ContinuousClock.Instant) throws -> String {
-        try run(script: "SELECT coalesce(current_setting('\(name)', true), '')", until: deadline).firstText ?? ""
     }
 
     /// How many of the scripts the database has seen.

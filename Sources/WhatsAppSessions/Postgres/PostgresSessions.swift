@@ -387,6 +387,9 @@ extension PostgresWrite {
         case "not_found": return Written()
         case "lease_ended": throw LeaseLostError(lease: lease!)
         case "lease_lost": throw LeaseLostError(lease: lease!, sessionID: id)
+        case "damaged":
+            _ = try Session(&row)
+            throw row.malformed()
         case "taken": throw SessionTakenError(sessionID: id, holder: try Session(&row).holder ?? "")
         default:
             guard let colon = refusal.firstRange(of: ": ") else { throw row.malformed() }
@@ -676,6 +679,7 @@ extension PostgresSessions {
     }
 
     /// Begins a new history, if the one there is belongs to another database.
+    @discardableResult
     func renewHistory() throws -> Written {
         let statement = PostgresStatement(
             name: "renew_history",

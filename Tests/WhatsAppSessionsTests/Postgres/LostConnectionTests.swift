@@ -126,6 +126,31 @@ import Testing
         #expect(try manager.getAllSessions().map(\.id) == ["b", "c"])
     }
 
+    @Test func `a change that is asked for again doesn't undo what was changed since`() throws {
+        let manager = try open()
+        try manager.createSession("support")
+        let write = PostgresWrite(
+            .update(
+                id: "support",
+                SessionUpdates(name: .set("Ana")),
+                connectedAt: nil,
+                qrCodeReceivedAt: nil,
+                under: nil,
+                at: 0
+            )
+        )
+        let sessions = PostgresSessions(
+            try TestDatabase.connection(database.address),
+            until: .now + .seconds(60)
+        )
+        _ = try sessions.make([write])
+        // Nobody heard the answer.
+        write.noteSent()
+        try manager.updateSession("support", SessionUpdates(name: .set("Bea")))
+        #expect(try sessions.make([write])[0].get().session?.name == "Bea")
+        #expect(try manager.getChanges(of: "support").count == 3)
+    }
+
     @Test func `when the database stays away for longer than a caller waits, the call says so`() throws {
         let manager = try open(patience: .seconds(1))
         try manager.createSession("support")
@@ -224,13 +249,109 @@ import Testing
         #expect(error?.description.hasSuffix("the change may have been made") == true)
     }
 
-    @Test func `a cancelled statement is run again`() throws {
+    @Test func `a server's own time limit for statements ends no call`() throws {
         let manager = try open()
         try manager.createSession("support")
         try database.execute("ALTER DATABASE \(database.name) SET statement_timeout = 1")
         try endConnections()
         // The library's own setting goes before that of the database.
         for number in 0..<20 { try manager.updateSession("support", SessionUpdates(name: .set("\(number)"))) }
+    }
+
+    @Test func `a statement that somebody cancels is run again`() async throws {
+        let manager = try open()
+        try await manager.createSession("support")
+        let person = try TestDatabase.connection(database.address)
+        let deadline = ContinuousClock.now + .seconds(60)
+        _ = try person.run(script: "BEGIN; UPDATE whatsapp_sessions.sessions SET name = 'Ana'", until: deadline)
+        async let updated = manager.updateSession("support", SessionUpdates(name: .set("Bea")))
+        var cancelled = 0
+        for _ in 0..<40 {
+            let answer = try database.query(
+                """
+                SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity
+                WHERE datname = '\(database.name)' AND wait_event_type = 'Lock'
+                """
+            )
+            if answer != "0" { cancelled += 1 }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+        _ = try person.run(script: "ROLLBACK", until: deadline)
+        #expect(try await updated.name == "Bea")
+        #expect(cancelled > 1)
+    }
+
+    @Test func `a process that a lost connection left behind is ended before its change is sent again`() throws {
+        let manager = try open()
+        try manager.createSession("support")
+        var line = PostgresLine(to: try PostgresAddress(database.address), writes: true) { _ in }
+        // Kept, so that the server doesn't notice by itself.
+        var first: PostgresConnection?
+        let number = try line.ask(until: .now + .seconds(30), isOutcomeUnknown: false) { connection in
+            guard let lost = first else {
+                first = connection
+                throw PostgresConnectionLost(state: nil, message: "the cable was pulled")
+            }
+            return try #require(lost.process?.number)
+        }
+        for _ in 0..<100 where try database.query("SELECT count(*) FROM pg_stat_activity WHERE pid = \(number)") != "0"
+        {
+            usleep(50_000)
+        }
+        #expect(try database.query("SELECT count(*) FROM pg_stat_activity WHERE pid = \(number)") == "0")
+    }
+
+    @Test func `who has no time left waits for no other connection, however many wait`() async throws {
+        // It takes connections, and says nothing.
+        let silent = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(silent) }
+        var place = sockaddr_in()
+        (place.sin_family, place.sin_addr.s_addr) = (sa_family_t(AF_INET), UInt32(0x7f00_0001).bigEndian)
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let port = withUnsafeMutablePointer(to: &place) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+                _ = (bind(silent, address, length), listen(silent, 100), getsockname(silent, address, &length))
+            }
+            return UInt16(bigEndian: pointer.pointee.sin_port)
+        }
+        var line = PostgresLine(to: try PostgresAddress("host=127.0.0.1 port=\(port) connect_timeout=2"), writes: true)
+        { _ in }
+        let start = ContinuousClock.now
+        for number in 0..<100 {
+            // As if all had been called at the same moment.
+            #expect(throws: DatabaseError.self) {
+                try line.ask(until: start + .milliseconds(500), isOutcomeUnknown: number == 0) { _ in }
+            }
+        }
+        // One of them tried to connect.
+        #expect(start.duration(to: .now) < .seconds(20))
+    }
+
+    @Test func `a change that was made is acknowledged although its lease is over by the time it is asked for again`()
+        throws
+    {
+        let manager = try open()
+        try manager.createSession("support")
+        let lease = try manager.openLease(holder: "eu-1", lasting: .seconds(60))
+        let sessions = PostgresSessions(try TestDatabase.connection(database.address), until: .now + .seconds(60))
+        let claim = PostgresWrite(.claim(id: "support", under: lease))
+        let update = PostgresWrite(
+            .update(
+                id: "support",
+                SessionUpdates(name: .set("Ana")),
+                connectedAt: nil,
+                qrCodeReceivedAt: nil,
+                under: lease,
+                at: 0
+            )
+        )
+        _ = try sessions.make([claim])[0].get()
+        _ = try sessions.make([update])[0].get()
+        try manager.closeLease(lease)
+        for write in [claim, update] {
+            write.noteSent()
+            #expect(try sessions.make([write])[0].get().session?.name == "Ana")
+        }
     }
 
     @Test func `a follower that is up to date when a new history begins waits, and goes on`() async throws {

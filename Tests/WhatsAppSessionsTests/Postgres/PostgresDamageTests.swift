@@ -41,6 +41,14 @@ import Testing
         #expect(!FileManager.default.fileExists(atPath: copy))
         // And the connection that it failed on serves on.
         for _ in 0..<4 { #expect(try manager.getAllSessions().count == 2) }
+        // Nobody claims it, and no recovery touches it.
+        let lease = try manager.openLease(holder: "eu-1", lasting: .seconds(60))
+        let claim = #expect(throws: DatabaseError.self) { try manager.claimSession("damaged", under: lease) }
+        #expect(claim?.resultCode == .corrupt)
+        #expect(try manager.claimSessions(limit: 10, under: lease).map(\.id) == ["before", "after"])
+        try manager.closeLease(lease)
+        #expect(try manager.recoverSessions().map(\.id) == ["before", "after"])
+        #expect(try database.query("SELECT lease FROM sessions WHERE id = 'damaged'") == "")
         #expect(try manager.deleteSession("damaged"))
         #expect(try manager.snapshot().damages == [])
     }
@@ -81,6 +89,37 @@ import Testing
         for id in ["one", "two", "three"] { try manager.createSession(id) }
         try damage("DELETE FROM session_changes WHERE session_id = 'two'")
         #expect(throws: ChangeCursorExpiredError.self) { try manager.getChanges(after: start) }
+    }
+
+    @Test func `a text that is too long is refused before it is sent, and hurts nobody`() throws {
+        let long = String(repeating: "x", count: 8_000_001)
+        let lease = try manager.openLease(holder: "eu-1", lasting: .seconds(60))
+        let calls: [() throws -> Void] = [
+            { try manager.createSession(long) }, { _ = try manager.getSession(long) },
+            { try manager.updateSession("before", SessionUpdates(name: .set(long))) },
+            { try manager.updateSession("before", SessionUpdates(status: .qrWaiting, qrCode: .set(long))) },
+            { try manager.claimSession(long, under: lease) },
+            { _ = try manager.openLease(holder: long, lasting: .seconds(1)) },
+            { _ = try manager.getCursor(holder: long) }, { _ = try manager.getChanges(of: long) },
+        ]
+        for call in calls {
+            let error = #expect(throws: DatabaseError.self) { try call() }
+            #expect(error?.resultCode == .tooBig && error?.message.contains("xx") == false)
+        }
+        let longest = String(repeating: "x", count: 8_000_000)
+        #expect(try manager.updateSession("before", SessionUpdates(name: .set(longest))).name == longest)
+    }
+
+    @Test func `whoever restores a copy that keeps its timeline begins a new history`() throws {
+        let kept = try manager.newestCursor()
+        try manager.createSession("lost")
+        let lost = try manager.newestCursor()
+        // As a snapshot of the disk would be restored.
+        try damage("DELETE FROM sessions WHERE id = 'lost'; DELETE FROM session_changes WHERE number = \(lost.number)")
+        try database.execute("SELECT whatsapp_sessions.begin_history()")
+        for id in ["other", "another"] { try manager.createSession(id) }
+        #expect(try manager.getChanges(after: kept).map(\.sessionID) == ["other", "another"])
+        #expect(throws: ChangeCursorExpiredError.self) { try manager.getChanges(after: lost) }
     }
 
     @Test(arguments: [

@@ -78,6 +78,13 @@ import Testing
         #expect(try manager.snapshot().cursor == before.cursor)
     }
 
+    @Test func `an edit by hand that changes nothing is no change`() throws {
+        try manager.createSession("support")
+        let before = try manager.newestCursor()
+        try database.execute("UPDATE sessions SET name = name, status = status")
+        #expect(try manager.newestCursor() == before)
+    }
+
     @Test func `an edit by hand is journaled and timed, and its codes are numbered`() throws {
         try manager.createSession("support")
         let cursor = try manager.newestCursor()
