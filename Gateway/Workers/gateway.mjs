@@ -12,6 +12,7 @@ export const lost = Symbol("lost");
 export class Gateway {
   #queues = new Map();
   #lease = null; // its number, which the gateway gave
+  #patience = 40000; // for how long the gateway may be silent, in milliseconds
   #leaseEnds = [Infinity, Infinity]; // by the clock, which goes on while the machine sleeps, and by one that nobody sets back
   #clockOffsets = null; // at most these clocks minus the gateway's
 
@@ -121,6 +122,8 @@ export class Gateway {
     // Counted from before the request, so that it is never thought to last longer than it does.
     this.#clockOffsets ??= this.#askedAt.map((time) => time - clock * 1000);
     this.#leaseEnds = this.#clockOffsets.map((offset) => offset + (clock + seconds) * 1000);
+    // A renewal comes at each third. Once two are missing, there is time to find another gateway before the lease is over.
+    this.#patience = Math.min(40, seconds * 2 / 3) * 1000;
     this.#isEnded = false;
     this.#isNew = wasOver || (this.#lease !== null && this.#lease !== lease);
     this.#lease = lease;
@@ -136,7 +139,8 @@ export class Gateway {
     if (this.#lease) query.set("lease", this.#lease);
     if (cursor) query.set("after", cursor);
     const silent = new AbortController();
-    const watchdog = setTimeout(() => silent.abort(new Error("the gateway was silent for 40 s")), 40000);
+    const give = () => setTimeout(() => silent.abort(new Error("the gateway was silent")), this.#patience);
+    let watchdog = give();
     this.#askedAt = [Date.now(), performance.now()];
     this.#clockOffsets = null;
     try {
@@ -144,7 +148,8 @@ export class Gateway {
       if (!response.ok) throw new Error(`the gateway answered ${response.status}`);
       let rest = "";
       for await (const text of response.body.pipeThrough(new TextDecoderStream())) {
-        watchdog.refresh();
+        clearTimeout(watchdog);
+        watchdog = give();
         const blocks = (rest + text).split("\n\n");
         rest = blocks.pop();
         for (const block of blocks) {

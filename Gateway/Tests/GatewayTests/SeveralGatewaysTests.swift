@@ -18,11 +18,12 @@ import WhatsAppSessions
             operators = Operators(manager: manager, turns: turns)
         }
 
-        /// What becomes of a session is looked at afterwards.
-        func post(_ event: String, _ data: String, to id: String, worker: String? = nil) async {
+        /// What is refused is refused; what becomes of the session is looked at afterwards.
+        func post(_ event: String, _ data: String, to id: String, worker: String? = nil) async throws {
             let worker = worker.map { #","worker":"\#($0)""# } ?? ""
             let json = Data(#"{"event":"\#(event)","data":\#(data)\#(worker)}"#.utf8)
-            _ = try? await events.receive(JSONDecoder.gateway.decode(WorkerEvent.self, from: json), for: id)
+            let event = try JSONDecoder.gateway.decode(WorkerEvent.self, from: json)
+            _ = try? await events.receive(event, for: id)
         }
     }
 
@@ -52,7 +53,7 @@ import WhatsAppSessions
         let manager = try SessionManager()
         let (here, there) = (One(manager), One(manager))
         try await race(manager, from: isOffline ? .disconnected : .initializing) { id in
-            await here.post("connection.update", Self.open, to: id)
+            try await here.post("connection.update", Self.open, to: id)
         } _: { id in
             _ = try await there.operators.order(.stop, for: id)
         }
@@ -65,16 +66,35 @@ import WhatsAppSessions
     @Test func `whoever is started at one gateway while the other hears that it was closed is started`() async throws {
         let manager = try SessionManager()
         let (here, there) = (One(manager), One(manager))
-        try await race(manager) { id in
-            await here.post("connection.update", Self.open, to: id)
+        for number in 0..<300 {
+            let id = "\(number)"
+            try await manager.createSession(id)
+            try await here.post("connection.update", Self.open, to: id)
             _ = try await here.operators.order(.stop, for: id)
             async let closed: Void = here.post("Disconnected", "{}", to: id)
             async let started = there.operators.order(.start, for: id)
             _ = try await (closed, started)
-        } _: { _ in
         }
         for session in try await manager.getAllSessions() {
             #expect(session.wish == nil && session.status != .disconnected && session.needsSocket)
+        }
+    }
+
+    @Test func `a session that is logged out at one gateway is not started by what the other hears`() async throws {
+        let manager = try SessionManager()
+        let (here, there) = (One(manager), One(manager))
+        for number in 0..<300 {
+            let id = "\(number)"
+            try await manager.createSession(id)
+            try await here.post("connection.update", Self.open, to: id)
+            _ = try await here.operators.order(.logOut, for: id)
+            async let loggedOut: Void = here.post("LoggedOut", #"{"Reason":401}"#, to: id)
+            async let named: Void = there.post("PushNameSetting", #"{"Action":{"name":"Ana"}}"#, to: id)
+            _ = try await (loggedOut, named)
+        }
+        for session in try await manager.getAllSessions() {
+            #expect(session.status == .disconnected && session.disconnectReason?.text == "logged out")
+            #expect(!session.needsSocket)
         }
     }
 
@@ -87,7 +107,7 @@ import WhatsAppSessions
         _ = try await here.events.claim("support", by: worker)
         let resumed = try await there.events.leases.open(#require(Worker(name: "eu-1", lease: lease.number)))
         #expect(resumed == lease)
-        await there.post("connection.update", Self.open, to: "support", worker: "eu-1")
+        try await there.post("connection.update", Self.open, to: "support", worker: "eu-1")
         #expect(try await manager.getSession("support")?.status == .connected)
         #expect(try await manager.getSession("support")?.holder == "eu-1")
     }

@@ -312,7 +312,8 @@ import WhatsAppSessions
         #expect(throws: CancellationError.self) { try turn.lease() }
         await #expect(throws: CancellationError.self) {
             _ = try await turn.take {
-                _ = try turn.lease()
+                _ = try turn.lease(outliving: .seconds(11))
+                #expect(throws: CancellationError.self) { try turn.lease(outliving: WebhookTurn.duration) }
                 // Its process was suspended, and the database has given its turn to another, or soon will.
                 isLater.store(true, ordering: .relaxed)
                 _ = try turn.lease()

@@ -49,6 +49,7 @@ type Gateway struct {
 	lease string
 	ends  time.Time // zero before the first lease
 	ended bool      // whether the follower was told that the lease is over
+	lasts time.Duration
 	turns map[string]*turn
 }
 
@@ -246,7 +247,7 @@ func (gateway *Gateway) follow(cursor *string, follower Follower) (isNew, isRead
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	watchdog := time.AfterFunc(40*time.Second, cancel)
+	watchdog := time.AfterFunc(gateway.patience(), cancel)
 	defer watchdog.Stop()
 	request, err := gateway.request(ctx, http.MethodGet, "/changes?"+query.Encode(), nil)
 	if err != nil {
@@ -270,7 +271,7 @@ func (gateway *Gateway) follow(cursor *string, follower Follower) (isNew, isRead
 		if err != nil {
 			return false, isReady, err
 		}
-		watchdog.Reset(40 * time.Second)
+		watchdog.Reset(gateway.patience())
 		if line = strings.TrimSuffix(line, "\n"); line != "" {
 			name, value, _ := strings.Cut(line, ": ")
 			switch name {
@@ -340,9 +341,21 @@ func (gateway *Gateway) hold(data string, asked time.Time, zero **time.Time) (is
 	defer gateway.mutex.Unlock()
 	gateway.ends = (*zero).Add(seconds(news.Clock + news.Seconds))
 	gateway.ended = false
+	gateway.lasts = seconds(news.Seconds)
 	isNew = wasOver || (gateway.lease != "" && gateway.lease != news.Lease)
 	gateway.lease = news.Lease
 	return isNew
+}
+
+// patience is for how long the gateway may be silent. A renewal comes at each third of a lease. Once two are missing, there is time to find
+// another gateway before the lease is over.
+func (gateway *Gateway) patience() time.Duration {
+	gateway.mutex.Lock()
+	defer gateway.mutex.Unlock()
+	if gateway.lasts == 0 {
+		return 40 * time.Second
+	}
+	return min(40*time.Second, gateway.lasts*2/3)
 }
 
 func (gateway *Gateway) currentLease() string {

@@ -72,7 +72,7 @@ private func partition(isSynchronous: Bool, seconds: UInt32) throws {
     require(try manager.getSession("claimed")?.holder == "mainlander", "the session wasn't taken over")
     sleep(seconds)
 
-    // Once the network is back, nobody is misled by the old primary, which still takes itself for one.
+    // The network is back, and the old primary still takes itself for one: whoever is connected stays with the new one.
     try island.connect()
     sleep(3)
     load.waitForAnswers()

@@ -21,7 +21,7 @@ struct Operators: Sendable {
         var updates = try command.updates(for: session)
         updates.forgetLoggedOutAccount(of: session)
         let updated = try await manager.updateSession(session.id, updates)
-        // Another gateway had news of the session meanwhile: an order holds for the session as it is.
+        // Another gateway had news of the session meanwhile: apply the order to the session as it is now.
         guard updated.status != updates.status ?? session.status || updated.holder != session.holder else {
             return updated
         }

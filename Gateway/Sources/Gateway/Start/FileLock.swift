@@ -4,7 +4,7 @@ import Foundation
 final class FileLock: Sendable {
     private let descriptor: Int32
 
-    /// - Throws: ``ConfigurationError`` when another gateway has the lock, or it cannot be had.
+    /// - Throws: ``ConfigurationError`` when another gateway has the lock, or it cannot be taken.
     init(_ file: String) throws {
         let path = file + ".gateway-lock"
         let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)

@@ -25,6 +25,8 @@ final class WebhookSender: Service {
     }
 
     private static let timeout = TimeAmount.seconds(10)
+    /// With a second for the rest of an answer.
+    private static let attemptTime = Duration.seconds(11)
     private static let longestPause = Duration.seconds(64)
     /// A failure that lasts is said again so often.
     private static let reminder = Duration.seconds(3600)
@@ -206,7 +208,12 @@ final class WebhookSender: Service {
             say("a webhook that is refused cannot be set aside", metadata)
             return false
         }
-        logger.error("a webhook that was refused for long was set aside", metadata: metadata)
+        logger.error(
+            files.refusedPath == nil
+                ? "a webhook that was refused for long was dropped"
+                : "a webhook that was refused for long was set aside",
+            metadata: metadata
+        )
         mutableState.withLock { state in
             state.setAside += 1
             state.pendingSince = nil
@@ -226,7 +233,7 @@ final class WebhookSender: Service {
 
     /// Posts once; `nil` when the receiver took it.
     private func attempt(_ body: Data, with client: HTTPClient) async throws -> WebhookFailure? {
-        _ = try turn.lease()
+        _ = try turn.lease(outliving: Self.attemptTime)
         var request = HTTPClientRequest(url: target.url)
         request.method = .POST
         request.headers.add(name: "Content-Type", value: "application/json")

@@ -4,8 +4,8 @@ import WhatsAppSessions
 /// The right to post to a receiver, which one gateway of several has: a lease that is named for the receiver, and the cursor that is
 /// kept under it.
 final class WebhookTurn: Sendable {
-    /// How long a receiver hears nothing once the gateway that posted to it has died.
-    static let duration = Duration.seconds(15)
+    /// How long a receiver hears nothing once the gateway that posted to it has died. A message is posted only if the lease outlives it.
+    static let duration = Duration.seconds(20)
     /// What the gateway's own leases begin with, so that they are not taken for workers.
     static let prefix = "gateway/"
 
@@ -62,18 +62,18 @@ final class WebhookTurn: Sendable {
 
     private func keepAlive(_ lease: SessionLease) async throws {
         while true {
-            try await Task.sleep(for: Self.duration / 3)
+            try await Task.sleep(for: Self.duration / 6)
             let start = now()
             try await manager.renewLease(lease, lasting: Self.duration)
             held.withLock { $0 = (lease, start + Self.duration) }
         }
     }
 
-    /// The lease, as long as it lives by this machine's clock.
+    /// The lease, if it lives by this machine's clock, also after something that takes a while.
     ///
-    /// - Throws: `CancellationError` when it has ended: another gateway may post by now.
-    func lease() throws -> SessionLease {
-        guard let held = held.withLock({ $0 }), now() < held.end else { throw CancellationError() }
+    /// - Throws: `CancellationError` when it doesn't: another gateway may post by then.
+    func lease(outliving time: Duration = .zero) throws -> SessionLease {
+        guard let held = held.withLock({ $0 }), now() + time < held.end else { throw CancellationError() }
         return held.lease
     }
 

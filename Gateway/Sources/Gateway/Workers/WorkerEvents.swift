@@ -45,12 +45,13 @@ struct WorkerEvents: Sendable {
         return try await manager.updateSession(session.id, updates, under: lease)
     }
 
-    /// Has an operator's order the last word that another gateway was given while this one looked at an event.
+    /// If another gateway took an operator's order meanwhile, applies it again: the order wins over the event.
     ///
     /// - Parameter wish: What was wished before.
     private func obey(_ session: Session, wished wish: Session.Wish?) async -> Session {
-        guard session.wish != wish else { return session }
-        let command = session.wish.map(Command.init) ?? .start
+        // A wish to log out or to pair may have been fulfilled there; one to stop ends only by a start.
+        guard session.wish != wish, let command = session.wish.map(Command.init) ?? (wish == .stop ? .start : nil)
+        else { return session }
         return (try? await Operators(manager: manager, turns: turns).obey(command, of: session)) ?? session
     }
 
