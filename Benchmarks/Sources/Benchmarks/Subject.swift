@@ -92,7 +92,8 @@ enum Schema {
         PackageResources._007_room_for_seq_sql,
         PackageResources._008_restrictions_sql,
         PackageResources._009_leases_sql,
-        PackageResources._010_wishes_sql
+        PackageResources._010_wishes_sql,
+        PackageResources._011_kept_cursors_sql
     )
 
     static let withoutJournal = script(
