@@ -30,12 +30,12 @@ extension SessionManager {
         public static func postgres(_ connection: String) -> Storage { Storage(place: .postgres(connection)) }
         #endif
 
-        func open(log: @escaping @Sendable (String) -> Void = { _ in }) throws -> any SessionStore {
+        func open(log: (@Sendable (String) -> Void)? = nil) throws -> any SessionStore {
             switch place {
             case .memory: try MemoryDatabase()
             case .file(let path): try FileDatabase(path)
             #if Postgres
-            case .postgres(let connection): try PostgresDatabase(connection, log: log)
+            case .postgres(let connection): try PostgresDatabase(connection, log: log ?? { _ in })
             #endif
             }
         }

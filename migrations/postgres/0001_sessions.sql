@@ -189,7 +189,7 @@ BEGIN
     PERFORM pg_advisory_xact_lock(6292484648962359296 | 'whatsapp_sessions.session_changes'::regclass::oid::bigint);
 END $$;
 
--- Who holds the turn, or a lock on a table that keeps changes out; NULL when nobody does.
+-- Who holds the turn, or a lock on a table or on its rows (SELECT … FOR UPDATE) that keeps changes out; NULL when nobody does.
 CREATE FUNCTION whatsapp_sessions.blockers() RETURNS text LANGUAGE sql STABLE AS $$
     SELECT string_agg(DISTINCT concat_ws(', ', 'process ' || l.pid, nullif(a.application_name, ''), a.state,
         -- The library's own, perhaps, whose caller has left.
@@ -199,7 +199,7 @@ CREATE FUNCTION whatsapp_sessions.blockers() RETURNS text LANGUAGE sql STABLE AS
         AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND (
             l.locktype = 'advisory' AND l.classid = (6292484648962359296 >> 32)::oid
                 AND l.objid = 'whatsapp_sessions.session_changes'::regclass
-            OR l.locktype = 'relation' AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+            OR l.locktype = 'relation' AND l.mode IN ('RowShareLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
                 AND l.relation IN (SELECT c.oid FROM pg_class c WHERE c.relnamespace = 'whatsapp_sessions'::regnamespace)
         )
 $$;
@@ -331,12 +331,20 @@ EXECUTE FUNCTION whatsapp_sessions.refuse_deletion_of_histories();
 -- `patience` is for how many milliseconds to wait for the turn. `is_repeated` says that the connection was lost after the requests were
 -- sent once: what the journal has of them was made, and is not made again.
 
--- Takes the turn for a function of the library.
+-- Takes the turn for a function of the library, which follows the rules by itself from here until it ends its requests. Not a SET clause
+-- of the function: there only a superuser may name a parameter that the server doesn't know.
 CREATE FUNCTION whatsapp_sessions.begin_requests(patience integer) RETURNS bigint LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM set_config('lock_timeout', patience::text, true);
+    PERFORM set_config('whatsapp_sessions.writer', 'library', true), set_config('whatsapp_sessions.request', '', true);
     PERFORM whatsapp_sessions.take_turn();
     RETURN whatsapp_sessions.now();
+END $$;
+
+-- The rest of the transaction is somebody else's.
+CREATE FUNCTION whatsapp_sessions.end_requests() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('whatsapp_sessions.writer', '', true), set_config('whatsapp_sessions.request', '', true);
 END $$;
 
 -- Whether a request was made before. Then the transaction writes something, or it would not wait for the standby, which may not have
@@ -367,7 +375,7 @@ $$;
 -- The time of creation of each; NULL if its id is taken.
 CREATE FUNCTION whatsapp_sessions.create_sessions(patience integer, is_repeated boolean, requests bigint[], ids text[])
 RETURNS SETOF bigint LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET whatsapp_sessions.writer = 'library' SET whatsapp_sessions.request = '' AS $$
+SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     now bigint := whatsapp_sessions.begin_requests(patience);
     given record;
@@ -385,6 +393,7 @@ BEGIN
         END IF;
         RETURN NEXT made;
     END LOOP;
+    PERFORM whatsapp_sessions.end_requests();
 END $$;
 
 -- Each session as it is afterwards and who serves it, or why it was not updated. `changes` has the bits of the fields that are set or
@@ -394,7 +403,7 @@ CREATE FUNCTION whatsapp_sessions.update_sessions(
     names text[], connected_ats bigint[], qr_codes text[], qr_code_received_ats bigint[], disconnect_codes bigint[],
     disconnect_texts text[], restrictions text[], wishes text[], leases bigint[], holders text[]
 ) RETURNS TABLE (refusal text, session whatsapp_sessions.sessions, holder text) LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET whatsapp_sessions.writer = 'library' SET whatsapp_sessions.request = '' AS $$
+SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     now bigint := whatsapp_sessions.begin_requests(patience);
     given record;
@@ -495,12 +504,13 @@ BEGIN
         END IF;
         RETURN NEXT;
     END LOOP;
+    PERFORM whatsapp_sessions.end_requests();
 END $$;
 
 -- Whether each was there.
 CREATE FUNCTION whatsapp_sessions.delete_sessions(patience integer, is_repeated boolean, requests bigint[], ids text[])
 RETURNS SETOF boolean LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET whatsapp_sessions.writer = 'library' SET whatsapp_sessions.request = '' AS $$
+SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     now bigint := whatsapp_sessions.begin_requests(patience);
     given record;
@@ -515,13 +525,14 @@ BEGIN
             RETURN NEXT FOUND;
         END IF;
     END LOOP;
+    PERFORM whatsapp_sessions.end_requests();
 END $$;
 
 -- Disconnects the live sessions that nobody serves, or only those of them that were once leased. Returns them as they were; when the
 -- request is repeated, as they are now, with the status that they had.
 CREATE FUNCTION whatsapp_sessions.recover_sessions(patience integer, is_repeated boolean, this_request bigint, only_leased boolean)
 RETURNS SETOF whatsapp_sessions.sessions LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET whatsapp_sessions.writer = 'library' SET whatsapp_sessions.request = '' AS $$
+SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     now bigint := whatsapp_sessions.begin_requests(patience);
     was whatsapp_sessions.sessions;
@@ -537,6 +548,7 @@ BEGIN
             );
             RETURN NEXT was;
         END LOOP;
+        PERFORM whatsapp_sessions.end_requests();
         RETURN;
     END IF;
     DELETE FROM whatsapp_sessions.leases WHERE ends_at <= now;
@@ -545,6 +557,7 @@ BEGIN
         SELECT FROM whatsapp_sessions.sessions s
         WHERE s.lease IS NOT NULL AND NOT EXISTS (SELECT FROM whatsapp_sessions.leases l WHERE l.number = s.lease)
     ) THEN
+        PERFORM whatsapp_sessions.end_requests();
         RETURN;
     END IF;
     PERFORM set_config('whatsapp_sessions.request', this_request::text, true);
@@ -573,13 +586,14 @@ BEGIN
     LOOP
         UPDATE whatsapp_sessions.sessions s SET lease = NULL WHERE s.seq = was.seq;
     END LOOP;
+    PERFORM whatsapp_sessions.end_requests();
 END $$;
 
 -- The number of the lease; NULL if it had to be the only one of its holder, and isn't.
 CREATE FUNCTION whatsapp_sessions.open_lease(
     patience integer, is_repeated boolean, this_request bigint, holder text, milliseconds bigint, is_sole boolean
 ) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET whatsapp_sessions.writer = 'library' SET whatsapp_sessions.request = '' AS $$
+SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     now bigint := whatsapp_sessions.begin_requests(patience);
     opened bigint;
@@ -587,19 +601,26 @@ BEGIN
     IF is_repeated THEN
         UPDATE whatsapp_sessions.leases l SET ends_at = now + milliseconds
         WHERE l.request = this_request AND l.ends_at > now RETURNING l.number INTO opened;
-        IF FOUND THEN RETURN opened; END IF;
+        IF FOUND THEN
+            PERFORM whatsapp_sessions.end_requests();
+            RETURN opened;
+        END IF;
     END IF;
     DELETE FROM whatsapp_sessions.leases WHERE ends_at <= now;
-    IF is_sole AND EXISTS (SELECT FROM whatsapp_sessions.leases l WHERE l.holder = $4) THEN RETURN NULL; END IF;
+    IF is_sole AND EXISTS (SELECT FROM whatsapp_sessions.leases l WHERE l.holder = $4) THEN
+        PERFORM whatsapp_sessions.end_requests();
+        RETURN NULL;
+    END IF;
     UPDATE whatsapp_sessions.state SET last_lease = greatest(now, last_lease + 1) RETURNING last_lease INTO opened;
     INSERT INTO whatsapp_sessions.leases (number, holder, ends_at, request) VALUES (opened, holder, now + milliseconds, this_request);
+    PERFORM whatsapp_sessions.end_requests();
     RETURN opened;
 END $$;
 
 -- Whether each lived, and was extended.
 CREATE FUNCTION whatsapp_sessions.renew_leases(patience integer, numbers bigint[], holders text[], milliseconds bigint[])
 RETURNS SETOF boolean LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET whatsapp_sessions.writer = 'library' AS $$
+SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     now bigint := whatsapp_sessions.begin_requests(patience);
     given record;
@@ -609,26 +630,32 @@ BEGIN
         WHERE l.number = given.number AND l.holder = given.holder AND l.ends_at > now;
         RETURN NEXT FOUND;
     END LOOP;
+    PERFORM whatsapp_sessions.end_requests();
 END $$;
 
 CREATE FUNCTION whatsapp_sessions.close_lease(patience integer, lease bigint, holder text) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET whatsapp_sessions.writer = 'library' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     now bigint := whatsapp_sessions.begin_requests(patience);
 BEGIN
     DELETE FROM whatsapp_sessions.leases l WHERE l.number = $2 AND l.holder = $3;
+    PERFORM whatsapp_sessions.end_requests();
 END $$;
 
 -- Whether the lease lived, and the cursor was kept.
 CREATE FUNCTION whatsapp_sessions.keep_cursor(patience integer, lease bigint, holder text, history bigint, number bigint)
 RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET whatsapp_sessions.writer = 'library' AS $$
+SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     now bigint := whatsapp_sessions.begin_requests(patience);
 BEGIN
-    IF NOT whatsapp_sessions.lives(lease, holder, now) THEN RETURN false; END IF;
+    IF NOT whatsapp_sessions.lives(lease, holder, now) THEN
+        PERFORM whatsapp_sessions.end_requests();
+        RETURN false;
+    END IF;
     UPDATE whatsapp_sessions.kept_cursors c SET history = $4, number = $5 WHERE c.holder = $3;
     IF NOT FOUND THEN INSERT INTO whatsapp_sessions.kept_cursors VALUES ($3, $4, $5); END IF;
+    PERFORM whatsapp_sessions.end_requests();
     RETURN true;
 END $$;
 
@@ -636,7 +663,7 @@ END $$;
 CREATE FUNCTION whatsapp_sessions.claim_sessions(
     patience integer, is_repeated boolean, requests bigint[], ids text[], leases bigint[], holders text[], releases boolean[]
 ) RETURNS TABLE (refusal text, session whatsapp_sessions.sessions, holder text) LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET whatsapp_sessions.writer = 'library' SET whatsapp_sessions.request = '' AS $$
+SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     now bigint := whatsapp_sessions.begin_requests(patience);
     given record;
@@ -666,19 +693,21 @@ BEGIN
         END IF;
         RETURN NEXT;
     END LOOP;
+    PERFORM whatsapp_sessions.end_requests();
 END $$;
 
 -- Claims the first sessions that nobody serves; NULL alone when the lease is over.
 CREATE FUNCTION whatsapp_sessions.claim_unserved(
     patience integer, is_repeated boolean, this_request bigint, lease_number bigint, holder text, most bigint
 ) RETURNS SETOF whatsapp_sessions.sessions LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET whatsapp_sessions.writer = 'library' SET whatsapp_sessions.request = '' AS $$
+SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     now bigint := whatsapp_sessions.begin_requests(patience);
     claimed whatsapp_sessions.sessions;
 BEGIN
     IF NOT whatsapp_sessions.lives(lease_number, holder, now) THEN
         RETURN NEXT NULL;
+        PERFORM whatsapp_sessions.end_requests();
         RETURN;
     END IF;
     IF is_repeated AND whatsapp_sessions.was_made(this_request) THEN
@@ -687,6 +716,7 @@ BEGIN
         WHERE s.lease = lease_number
             AND s.id IN (SELECT c.session_id FROM whatsapp_sessions.session_changes c WHERE c.request = this_request)
         ORDER BY s.seq;
+        PERFORM whatsapp_sessions.end_requests();
         RETURN;
     END IF;
     DELETE FROM whatsapp_sessions.leases WHERE ends_at <= now;
@@ -700,6 +730,7 @@ BEGIN
         UPDATE whatsapp_sessions.sessions s SET lease = lease_number WHERE s.seq = claimed.seq;
         RETURN NEXT claimed;
     END LOOP;
+    PERFORM whatsapp_sessions.end_requests();
 END $$;
 
 -- Adds all sessions of another database, with their times and leases; false when there are sessions already.
@@ -709,11 +740,19 @@ CREATE FUNCTION whatsapp_sessions.restore_sessions(
     qr_code_received_ats bigint[], qr_code_numbers bigint[], disconnect_codes bigint[], disconnect_texts text[],
     restrictions text[], wishes text[], claimed_under bigint[], leases bigint[], holders text[], ends bigint[], last_lease bigint
 ) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET whatsapp_sessions.request = '' AS $$
+SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM whatsapp_sessions.begin_requests(patience);
-    IF is_repeated AND whatsapp_sessions.was_made(this_request) THEN RETURN true; END IF;
-    IF EXISTS (SELECT FROM whatsapp_sessions.sessions) THEN RETURN false; END IF;
+    -- These rows come from anywhere: under the rules.
+    PERFORM set_config('whatsapp_sessions.writer', '', true);
+    IF is_repeated AND whatsapp_sessions.was_made(this_request) THEN
+        PERFORM whatsapp_sessions.end_requests();
+        RETURN true;
+    END IF;
+    IF EXISTS (SELECT FROM whatsapp_sessions.sessions) THEN
+        PERFORM whatsapp_sessions.end_requests();
+        RETURN false;
+    END IF;
     PERFORM set_config('whatsapp_sessions.request', this_request::text, true);
     INSERT INTO whatsapp_sessions.leases (number, holder, ends_at)
     SELECT * FROM unnest(leases, holders, ends) ON CONFLICT DO NOTHING;
@@ -728,6 +767,7 @@ BEGIN
         qr_code_numbers, disconnect_codes, disconnect_texts, restrictions, wishes, claimed_under
     );
     PERFORM setval(pg_get_serial_sequence('whatsapp_sessions.sessions', 'seq'), max(seq)) FROM whatsapp_sessions.sessions HAVING max(seq) > 0;
+    PERFORM whatsapp_sessions.end_requests();
     RETURN true;
 END $$;
 

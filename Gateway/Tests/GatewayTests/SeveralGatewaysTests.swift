@@ -18,6 +18,11 @@ import WhatsAppSessions
             operators = Operators(manager: manager, turns: turns)
         }
 
+        /// What makes no sense is refused; what becomes of the session is looked at afterwards.
+        func order(_ command: Command, _ id: String) async throws {
+            do { _ = try await operators.order(command, for: id) } catch is Problem {}
+        }
+
         /// What is refused is refused; what becomes of the session is looked at afterwards.
         func post(_ event: String, _ data: String, to id: String, worker: String? = nil) async throws {
             let worker = worker.map { #","worker":"\#($0)""# } ?? ""
@@ -78,6 +83,45 @@ import WhatsAppSessions
         for session in try await manager.getAllSessions() {
             #expect(session.wish == nil && session.status != .disconnected && session.needsSocket)
         }
+    }
+
+    @Test func `a logout that was done while it was ordered is no wish any more`() async throws {
+        let manager = try SessionManager()
+        let (here, there) = (One(manager), One(manager))
+        for number in 0..<300 {
+            let id = "\(number)"
+            try await manager.createSession(id)
+            try await here.post("connection.update", Self.open, to: id)
+            async let loggedOut: Void = here.post("LoggedOut", #"{"Reason":401}"#, to: id)
+            async let ordered = there.order(.logOut, id)
+            _ = try await (loggedOut, ordered)
+        }
+        for session in try await manager.getAllSessions() {
+            #expect(session.wish == nil && session.disconnectReason?.text == "logged out" && !session.isLinked)
+        }
+    }
+
+    @Test func `a pairing that is ordered while the first code comes loses no code`() async throws {
+        let manager = try SessionManager()
+        let (here, there) = (One(manager), One(manager))
+        try await race(manager) { id in
+            try await here.post("connection.update", #"{"qr":"2@code"}"#, to: id)
+        } _: { id in
+            try await there.order(.pair, id)
+        }
+        for session in try await manager.getAllSessions() {
+            #expect(session.status == .qrWaiting && session.qrCode == "2@code" && session.wish == nil)
+        }
+    }
+
+    @Test func `whoever waits too long for a turn gives up at once, and the next does its work`() async throws {
+        let turns = Turns(patience: .milliseconds(50))
+        async let first: Void = turns.take("support") { try await Task.sleep(for: .milliseconds(300)) }
+        try await Task.sleep(for: .milliseconds(50))
+        let error = await #expect(throws: Problem.self) { try await turns.take("support") { Issue.record("it ran") } }
+        #expect(error?.code == "database_busy")
+        try await first
+        #expect(try await turns.take("support") { 7 } == 7)
     }
 
     @Test func `a session that is logged out at one gateway is not started by what the other hears`() async throws {

@@ -9,9 +9,13 @@ struct ChangePage {
     var end: ChangeCursor { changes.last?.cursor ?? start }
 
     /// What the page has after another place; empty when it ends before; `nil` when it can't tell, because that place is before
-    /// its start or in another history.
+    /// its start, or of a history that the page doesn't have there: it may be a lost future.
     func changes(after cursor: ChangeCursor) -> ArraySlice<SessionChange>? {
-        guard cursor.history == start.history, cursor.number >= start.number else { return nil }
-        return changes.dropFirst(Int(cursor.number - start.number))
+        if cursor == start { return changes[...] }
+        guard cursor.number > start.number else { return nil }
+        let place = Int(cursor.number - start.number)
+        let here = place <= changes.count ? changes[place - 1].cursor : end
+        guard cursor.history == here.history else { return nil }
+        return changes.dropFirst(place)
     }
 }

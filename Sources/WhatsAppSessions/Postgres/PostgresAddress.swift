@@ -15,7 +15,8 @@ struct PostgresAddress: Hashable, Sendable {
             message: """
                 the address of the database cannot be read: it is a URL such as postgres://user@host/database, or key words such as \
                 host=… dbname=…; in a URL a password is percent-encoded, and among key words it is in quotes
-                """
+                """,
+            sqlState: "08001"
         )
         guard !text.utf8.contains(0), !Self.hasBareDelimiter(text), let options = PQconninfoParse(text, nil) else {
             throw unreadable
@@ -23,12 +24,15 @@ struct PostgresAddress: Hashable, Sendable {
         PQconninfoFree(options)
     }
 
-    /// Whether a URL has an `@` or a `/` where libpq would take a part of the password for the host.
+    /// Whether libpq would take a part of a password in a URL for the host or the name, and show it in its errors. It ends the user's part
+    /// at the first `@`, unless a `/` comes before.
     private static func hasBareDelimiter(_ text: String) -> Bool {
         guard let scheme = ["postgres://", "postgresql://"].first(where: text.hasPrefix) else { return false }
-        let rest = text.dropFirst(scheme.count).prefix { $0 != "?" }
-        guard let at = rest.lastIndex(of: "@") else { return false }
-        return rest[..<at].contains { $0 == "@" || $0 == "/" || $0 == "#" }
+        let rest = text.dropFirst(scheme.count)
+        guard let first = rest.firstIndex(where: { $0 == "@" || $0 == "/" }) else { return false }
+        let hasUser = rest[first] == "@"
+        let place = rest[(hasUser ? rest.index(after: first) : rest.startIndex)...].prefix { $0 != "?" }
+        return place.contains("@") || hasUser && rest[..<first].contains("#")
     }
 }
 #endif

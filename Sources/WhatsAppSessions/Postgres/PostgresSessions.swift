@@ -673,6 +673,12 @@ extension PostgresSessions {
 // MARK: - The journal
 
 extension PostgresSessions {
+    /// The columns of a change, in the order in which it is read: first its place, in the history in which it was made.
+    private static let changeColumns = """
+        (SELECT h.history FROM whatsapp_sessions.histories h WHERE h.after < c.number ORDER BY h.position DESC LIMIT 1), \
+        c.number, c.session_id, c.previous_status, c.status, c.fields, c.disconnect_code, c.disconnect_text, c.changed_at
+        """
+
     private func newestPlace() throws -> ChangeCursor? {
         let statement = PostgresStatement(name: "newest_place", sql: Self.newest, types: [])
         return try connection.run(statement, until: deadline).first { try ChangeCursor(&$0) }
@@ -707,8 +713,8 @@ extension PostgresSessions {
                     c.*
                 FROM (\(Self.newest)) n
                 LEFT JOIN (
-                    SELECT number, session_id, previous_status, status, fields, disconnect_code, disconnect_text, changed_at
-                    FROM whatsapp_sessions.session_changes WHERE number > $2 ORDER BY number LIMIT $3
+                    SELECT \(Self.changeColumns)
+                    FROM whatsapp_sessions.session_changes c WHERE c.number > $2 ORDER BY c.number LIMIT $3
                 ) c ON true
                 ORDER BY c.number
                 """,
@@ -726,11 +732,12 @@ extension PostgresSessions {
             found.place = newest
             guard try row.boolean() else { throw ChangeCursorExpiredError(cursor: cursor) }
             guard !row.isNull, damage == nil else { return }
+            let place = try ChangeCursor(&row)
             // The numbers have no gaps, so one that is missing was dropped.
-            guard try row.integer() == number + 1 else { throw ChangeCursorExpiredError(cursor: cursor) }
+            guard place.number == number + 1 else { throw ChangeCursorExpiredError(cursor: cursor) }
             number += 1
             do {
-                found.changes.append(try SessionChange(ChangeCursor(history: newest.history, number: number), &row))
+                found.changes.append(try SessionChange(place, &row))
             } catch let error as DatabaseError where error.resultCode == .corrupt {
                 damage = "\(error.message) in the change with the number \(number)"
             }
@@ -746,9 +753,8 @@ extension PostgresSessions {
         let statement = PostgresStatement(
             name: "history",
             sql: """
-                SELECT (SELECT h.history FROM whatsapp_sessions.histories h ORDER BY h.position DESC LIMIT 1), number, session_id,
-                    previous_status, status, fields, disconnect_code, disconnect_text, changed_at
-                FROM whatsapp_sessions.session_changes WHERE session_id = $1 ORDER BY number DESC LIMIT $2
+                SELECT \(Self.changeColumns)
+                FROM whatsapp_sessions.session_changes c WHERE c.session_id = $1 ORDER BY c.number DESC LIMIT $2
                 """,
             types: [.text, .bigint]
         )

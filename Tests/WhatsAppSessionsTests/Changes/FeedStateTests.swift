@@ -22,6 +22,29 @@ import Testing
         return ChangePage(start: cursor(numbers.lowerBound - 1), changes: changes, hasMore: hasMore)
     }
 
+    @Test func `a page serves no cursor of a history that it doesn't have there`() {
+        func cursor(_ history: Int64, _ number: Int64) -> ChangeCursor {
+            ChangeCursor(history: history, number: number)
+        }
+        func change(_ history: Int64, _ number: Int64) -> SessionChange {
+            SessionChange(cursor: cursor(history, number), sessionID: "\(number)", kind: .created, date: .now)
+        }
+        // A standby was promoted that had not all changes of the first history.
+        let page = ChangePage(start: cursor(1, 6), changes: [change(1, 7), change(2, 8), change(2, 9)], hasMore: false)
+        func found(_ history: Int64, _ number: Int64) -> [String]? {
+            page.changes(after: cursor(history, number)).map { $0.map(\.sessionID) }
+        }
+        #expect(found(1, 6) == ["7", "8", "9"])
+        #expect(found(1, 7) == ["8", "9"])
+        #expect(found(2, 8) == ["9"])
+        #expect(found(2, 9) == [])
+        #expect(found(2, 20) == [])
+        // Of a lost future, or perhaps of one.
+        for (history, number) in [(1, 8), (1, 9), (1, 20), (2, 7), (3, 8), (1, 5), (2, 6)] as [(Int64, Int64)] {
+            #expect(found(history, number) == nil)
+        }
+    }
+
     /// Has followers wait at these places, and returns the ids that each is handed while `body` runs; `nil` for one that still
     /// waits at its end.
     private func handed(

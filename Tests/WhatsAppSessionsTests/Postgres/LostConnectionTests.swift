@@ -369,6 +369,20 @@ import Testing
         #expect(try await next?.sessionID == "sales")
     }
 
+    @Test func `a change keeps its cursor when a new history begins`() throws {
+        let manager = try open()
+        let start = try manager.newestCursor()
+        try manager.createSession("support")
+        let before = try manager.getChanges(after: start)
+        try database.execute("UPDATE histories SET place = 'elsewhere'; SELECT renew_history()")
+        try manager.createSession("sales")
+        let after = try manager.getChanges(after: start)
+        #expect(after.first == before.first)
+        #expect(after.count == 2 && after[1].cursor.history != after[0].cursor.history)
+        #expect(try manager.getChanges(of: "support") == before)
+        #expect(try manager.getChanges(after: after[0].cursor) == [after[1]])
+    }
+
     @Test func `a closed manager says so`() throws {
         let manager = try open()
         try manager.close()

@@ -18,7 +18,8 @@ import Testing
     @Test(arguments: [
         "host=127.0.0.1 password=S3CRET word", "postgres://ana:S3C/RET@127.0.0.1/x",
         "postgres://ana:S3C@RET@127.0.0.1/x",
-        "postgresql://ana:S3C#RET@127.0.0.1/x", "host=127.0.0.1 passwort=S3CRET", "S3CRET",
+        "postgresql://ana:S3C#RET@127.0.0.1/x", "postgres://ana:p?a@S3CRET@127.0.0.1:1/x",
+        "postgres://ana:pa?ss@S3CRET@127.0.0.1:1/x", "host=127.0.0.1 passwort=S3CRET", "S3CRET",
         "host=127.0.0.1\u{0}password=S3CRET",
     ])
     func `an address that cannot be read is refused, and no part of it is shown`(address: String) throws {
@@ -53,6 +54,28 @@ import Testing
                 "does not exist"
             ) == true
         )
+    }
+
+    @Test func `an owner who is no superuser opens the database, and has all of it`() throws {
+        let database = try TestDatabase()
+        let role = database.name + "_owner"
+        try database.execute("CREATE ROLE \(role) LOGIN; ALTER DATABASE \(database.name) OWNER TO \(role)")
+        defer {
+            try? database.execute("REASSIGN OWNED BY \(role) TO postgres; DROP OWNED BY \(role); DROP ROLE \(role)")
+        }
+        let address = database.address.replacingOccurrences(of: "user=postgres", with: "user=\(role)")
+        let manager = try SessionManager(storage: .postgres(address))
+        try manager.createSession("support")
+        try manager.updateSession("support", SessionUpdates(status: .connected))
+        #expect(throws: InvalidSessionUpdateError.self) {
+            try manager.updateSession("support", SessionUpdates(status: .qrWaiting))
+        }
+        let error = #expect(throws: DatabaseError.self) {
+            try database.execute("SET ROLE \(role); UPDATE sessions SET status = 'gone'")
+        }
+        #expect(error?.message.hasPrefix("unknown_status: ") == true)
+        #expect(try manager.deleteSession("support"))
+        #expect(try manager.snapshot().cursor.number == 3)
     }
 
     @Test func `a role that may not create the schema is told so, and nothing is left half made`() throws {

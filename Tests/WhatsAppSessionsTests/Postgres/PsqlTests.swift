@@ -78,6 +78,24 @@ import Testing
         #expect(try manager.snapshot().cursor == before.cursor)
     }
 
+    @Test func `after a call of the library the rules hold for the rest of the transaction`() throws {
+        let calls = [
+            "create_sessions(1000, false, '{1}', '{new}')", "delete_sessions(1000, false, '{1}', '{none}')",
+            "open_lease(1000, false, 1, 'eu-1', 1000, false)", "open_lease(1000, false, 1, 'eu-1', 1000, true)",
+            "renew_leases(1000, '{1}', '{eu-1}', '{1000}')", "close_lease(1000, 1, 'eu-1')",
+            "keep_cursor(1000, 1, 'eu-1', 1, 1)", "recover_sessions(1000, false, 1, false)",
+            "recover_sessions(1000, false, 1, true)", "claim_unserved(1000, false, 1, 1, 'eu-1', 1)",
+            "claim_sessions(1000, false, '{1}', '{support}', '{1}', '{eu-1}', '{false}')",
+        ]
+        try manager.createSession("support")
+        for call in calls {
+            let error = #expect(throws: DatabaseError.self) {
+                try database.execute("BEGIN; SELECT * FROM \(call); UPDATE sessions SET status = 'gone'; COMMIT")
+            }
+            #expect(error?.message.hasPrefix("unknown_status: ") == true, "\(call)")
+        }
+    }
+
     @Test func `an edit by hand that changes nothing is no change`() throws {
         try manager.createSession("support")
         let before = try manager.newestCursor()

@@ -71,6 +71,13 @@ struct Problem: Error {
             "This worker has no lease: open /changes?worker=NAME, and claim its sessions under the lease in the first event."
     )
 
+    static let databaseAway = Problem(
+        status: .serviceUnavailable,
+        code: "database_busy",
+        detail: "The database is away, or another program holds it: try again in a moment.",
+        headers: [.retryAfter: "1"]
+    )
+
     static func tooLarge(_ limit: Int) -> Problem {
         Problem(
             status: .contentTooLarge,
@@ -135,12 +142,7 @@ extension Problem {
                 headers: [.retryAfter: "1"]
             )
         case .busy:
-            self.init(
-                status: .serviceUnavailable,
-                code: "database_busy",
-                detail: "The database is away, or another program holds it: try again in a moment.",
-                headers: [.retryAfter: "1"]
-            )
+            self = .databaseAway
         case .misuse:
             self.init(
                 status: .serviceUnavailable,

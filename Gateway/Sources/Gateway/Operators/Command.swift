@@ -52,7 +52,8 @@ enum Command: String, CaseIterable {
                     detail: "The account is linked and not offline: stop it or log it out first, and then pair another."
                 )
             }
-            return SessionUpdates(status: .initializing, wish: .set(.pair))
+            // One that is not offline may show a code by the time that this is stored.
+            return SessionUpdates(status: isOffline ? .initializing : nil, wish: .set(.pair))
         case .logOut:
             guard session.isLinked else {
                 throw Problem(status: .conflict, code: "not_linked", detail: "No account is linked to this session.")

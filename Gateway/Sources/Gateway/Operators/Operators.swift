@@ -20,11 +20,24 @@ struct Operators: Sendable {
     func obey(_ command: Command, of session: Session) async throws -> Session {
         var updates = try command.updates(for: session)
         updates.forgetLoggedOutAccount(of: session)
-        let updated = try await manager.updateSession(session.id, updates)
+        let updated: Session
+        do {
+            updated = try await manager.updateSession(session.id, updates)
+        } catch let error as InvalidSessionUpdateError {
+            // What it would have broken may have changed too.
+            guard let now = try await manager.getSession(session.id), now.status != session.status else { throw error }
+            return try await obey(command, of: now)
+        }
         // Another gateway had news of the session meanwhile: apply the order to the session as it is now.
         guard updated.status != updates.status ?? session.status || updated.holder != session.holder else {
             return updated
         }
-        return (try? await obey(command, of: updated)) ?? updated
+        do {
+            return try await obey(command, of: updated)
+        } catch let problem as Problem {
+            // By now it makes no sense: the account was logged out meanwhile, for instance.
+            try await manager.updateSession(session.id, SessionUpdates(wish: .clear))
+            throw problem
+        }
     }
 }

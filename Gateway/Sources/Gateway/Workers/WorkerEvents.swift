@@ -52,7 +52,14 @@ struct WorkerEvents: Sendable {
         // A wish to log out or to pair may have been fulfilled there; one to stop ends only by a start.
         guard session.wish != wish, let command = session.wish.map(Command.init) ?? (wish == .stop ? .start : nil)
         else { return session }
-        return (try? await Operators(manager: manager, turns: turns).obey(command, of: session)) ?? session
+        do {
+            return try await Operators(manager: manager, turns: turns).obey(command, of: session)
+        } catch is Problem {
+            // What was wished has happened, or makes no sense any more.
+            return (try? await manager.updateSession(session.id, SessionUpdates(wish: .clear))) ?? session
+        } catch {
+            return session
+        }
     }
 
     /// Whether the worker saw an end before the operator wished something: a worker that was away, or says it again.
