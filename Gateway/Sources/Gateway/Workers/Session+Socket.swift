@@ -25,7 +25,7 @@ extension Session {
     var isOfflineByItself: Bool {
         guard status == .disconnected, let disconnectReason else { return false }
         return switch KnownReason(text: disconnectReason.text) {
-        case .workerGone, .released, .gatewayStopped: true
+        case .workerGone, .released, .gatewayStopped, .stopped: true
         default: false
         }
     }

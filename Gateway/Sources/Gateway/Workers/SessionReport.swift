@@ -73,8 +73,7 @@ enum SessionReport: Equatable, Sendable {
             if session.status == .disconnected {
                 // Closes come twice, and the second is often a plain 428 that would hide why the account went offline. But an end
                 // that a person must look at says more than that its worker was gone, or that it was stopped.
-                let says = session.isOfflineByItself || session.disconnectReason == .stopped
-                let isNews = says && reason.map(\.isEnd) == true
+                let isNews = session.isOfflineByItself && reason.map(\.isEnd) == true
                 return SessionUpdates(disconnectReason: isNews ? FieldUpdate(ifPresent: reason) : .unchanged)
             }
             let opensAgain = !final && (willReconnect ?? reconnects)
