@@ -2,7 +2,7 @@
 
 Needs a gateway that was built with --traits Postgres, and Debian's postgresql and nginx; as root, which starts the server as postgres.
 """
-import glob, http.client, http.server, json, os, pwd, random, re, shutil, socket, subprocess, sys, tempfile, threading, time
+import glob, http.client, http.server, json, os, random, re, shutil, signal, socket, subprocess, sys, tempfile, threading, time
 from gateway import PACKAGE, Follower, Gateway, eventually, recorded_codes
 from readme import block, free_port
 from workers import Worker, workers_copy
@@ -236,6 +236,36 @@ def away():
             database.start()
 
 
+def frozen():
+    """The server hangs and refuses nothing, as one that is cut off: everyone who waits is answered after the same minute."""
+    with Postgres() as database:
+        with Gateway("--database", database.address) as gateway:
+            gateway.create("before")
+            server = int(open(database.folder + "/data/postmaster.pid").readline())
+            processes = [server, *map(int, open(f"/proc/{server}/task/{server}/children").read().split())]
+            for process in processes: os.kill(process, signal.SIGSTOP)
+            started, took = time.monotonic(), []
+
+            def create(name):
+                status = gateway.request("POST", "/sessions", {"id": name}, timeout=200)[0]
+                took.append((time.monotonic() - started, status))
+
+            threads = [threading.Thread(target=create, args=(f"meanwhile-{number}",)) for number in range(30)]
+            for thread in threads: thread.start()
+            assert gateway.request("GET", "/ready")[0] == 503
+            for thread in threads: thread.join()
+            for process in processes:
+                try:
+                    os.kill(process, signal.SIGCONT)
+                except ProcessLookupError:
+                    pass
+            assert {status for _, status in took} == {503}, took
+            longest = max(seconds for seconds, _ in took)
+            assert longest < 100, took
+            eventually(lambda: gateway.request("POST", "/sessions", {"id": "after"})[0] == 201, "it goes on", 60)
+            print(f"  30 changes that waited were refused within {longest:.0f} s, and the next one is made")
+
+
 def gateway_request_fails(gateway):
     try:
         gateway.request("POST", "/sessions", {"id": "never"})
@@ -258,7 +288,7 @@ def refused():
 
 
 def main():
-    for check in [killed, orders, away, refused]:
+    for check in [killed, orders, away, frozen, refused]:
         if len(sys.argv) > 1 and check.__name__ not in sys.argv[1:]: continue
         print(f"{check.__name__}: {check.__doc__}", flush=True)
         check()

@@ -61,8 +61,8 @@ struct PostgresLine {
         try connection.configure(until: deadline)
         if writes {
             if let lostProcess { connection.end(lostProcess, until: deadline) }
-            lostProcess = nil
             try PostgresSessions(connection, until: deadline).renewHistory()
+            lostProcess = nil
         }
         self.connection = connection
         if isAway { log("the connection to the database is back") }
