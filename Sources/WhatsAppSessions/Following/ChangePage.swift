@@ -11,7 +11,7 @@ struct ChangePage {
     /// What the page has after another place; empty when it ends before; `nil` when it can't tell, because that place is before
     /// its start, or of a history that the page doesn't have there: it may be a lost future.
     func changes(after cursor: ChangeCursor) -> ArraySlice<SessionChange>? {
-        if cursor == start { return changes[...] }
+        if cursor == start { return ArraySlice(changes) }
         guard cursor.number > start.number else { return nil }
         let place = Int(cursor.number - start.number)
         let here = place <= changes.count ? changes[place - 1].cursor : end
