@@ -24,6 +24,27 @@ struct PostgresAddress: Hashable, Sendable {
         PQconninfoFree(options)
     }
 
+    /// The lists of hosts and ports that begin with another one, as libpq's parameters: none if there is one host only, or another place
+    /// names them. libpq takes the first host that is a primary, which may be an old one.
+    func hosts(startingAt number: Int) -> [(String, String)] {
+        guard let options = PQconninfoParse(text, nil) else { return [] }
+        defer { PQconninfoFree(options) }
+        var lists: [(String, String)] = []
+        var option = options
+        while let keyword = option.pointee.keyword {
+            let name = String(cString: keyword)
+            if ["host", "hostaddr", "port"].contains(name), let value = option.pointee.val {
+                let parts = String(cString: value).split(separator: ",", omittingEmptySubsequences: false)
+                let first = number % parts.count
+                if parts.count > 1 {
+                    lists.append((name, (parts[first...] + parts[..<first]).joined(separator: ",")))
+                }
+            }
+            option += 1
+        }
+        return lists
+    }
+
     /// Whether libpq would take a part of a password in a URL for the host or the name, and show it in its errors. It ends the user's part
     /// at the first `@`, unless a `/` comes before.
     private static func hasBareDelimiter(_ text: String) -> Bool {

@@ -32,15 +32,17 @@ final class PostgresConnection {
     /// The number of that process, as it was told to libpq.
     var processNumber: Int32 { PQbackendPID(handle) }
 
+    /// - Parameter first: Which of several hosts is tried first.
     /// - Throws: ``PostgresConnectionLost``.
-    init(to address: PostgresAddress) throws {
+    init(to address: PostgresAddress, startingAt first: Int = 0) throws {
         hasWarned.initialize(to: false)
-        let parameters = [
-            // What comes before `dbname` are defaults, which the address may replace. A dead server is noticed in ten seconds.
-            ("connect_timeout", "3"), ("tcp_user_timeout", "6000"), ("keepalives_idle", "4"),
-            ("keepalives_interval", "2"), ("keepalives_count", "3"), ("application_name", "whatsapp-sessions"),
-            ("dbname", address.text), ("target_session_attrs", "read-write"), ("client_encoding", "UTF8"),
-        ]
+        let parameters =
+            [
+                // What comes before `dbname` are defaults, which the address may replace. A dead server is noticed in ten seconds.
+                ("connect_timeout", "3"), ("tcp_user_timeout", "6000"), ("keepalives_idle", "4"),
+                ("keepalives_interval", "2"), ("keepalives_count", "3"), ("application_name", "whatsapp-sessions"),
+                ("dbname", address.text), ("target_session_attrs", "read-write"), ("client_encoding", "UTF8"),
+            ] + address.hosts(startingAt: first)
         var keys = parameters.map { UnsafePointer(strdup($0.0)) } + [nil]
         var values = parameters.map { UnsafePointer(strdup($0.1)) } + [nil]
         defer { for pointer in keys + values { free(UnsafeMutablePointer(mutating: pointer)) } }

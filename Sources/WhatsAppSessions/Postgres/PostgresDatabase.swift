@@ -28,13 +28,14 @@ final class PostgresDatabase: SessionStore {
         } catch let refusal as PostgresRefusal {
             throw DatabaseError(resultCode: .cannotOpen, message: refusal.message, sqlState: refusal.state)
         }
+        let timeline = PostgresTimeline()
         writes = SharedCalls(
-            on: PostgresWriter(PostgresLine(to: address, writes: true, log)),
+            on: PostgresWriter(PostgresLine(to: address, writes: true, on: timeline, log)),
             patience: patience
         )
         func readers(_ count: Int) -> [SharedCalls<PostgresReader>] {
             (0..<count).map { _ in
-                SharedCalls(on: PostgresReader(PostgresLine(to: address, log)), patience: patience)
+                SharedCalls(on: PostgresReader(PostgresLine(to: address, on: timeline, log)), patience: patience)
             }
         }
         shortReads = readers(2)

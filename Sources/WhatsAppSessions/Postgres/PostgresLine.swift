@@ -7,14 +7,25 @@ struct PostgresLine {
     let log: PostgresLog
     /// Whether the connection is for writes.
     let writes: Bool
+    /// What all connections of a manager have seen.
+    private let timeline: PostgresTimeline
+    /// Its number when the connection was opened.
+    private var seen = 0
+    /// How often an old primary was met.
+    private var detours = 0
     private var connection: PostgresConnection?
     /// The process at the other end of a connection that was lost. It may come to its last statement later, when that has been sent again.
     private var lostProcess: PostgresProcess?
     /// Whether it was said that the connection was lost.
     private var isAway = false
 
-    init(to address: PostgresAddress, writes: Bool = false, _ log: @escaping PostgresLog) {
-        (self.address, self.writes, self.log) = (address, writes, log)
+    init(
+        to address: PostgresAddress,
+        writes: Bool = false,
+        on timeline: PostgresTimeline = PostgresTimeline(),
+        _ log: @escaping PostgresLog
+    ) {
+        (self.address, self.writes, self.timeline, self.log) = (address, writes, timeline, log)
     }
 
     /// Asks the server, and asks again when it is away, someone holds a lock, or something in between broke off.
@@ -56,9 +67,19 @@ struct PostgresLine {
     }
 
     private mutating func opened(until deadline: ContinuousClock.Instant) throws -> PostgresConnection {
-        if let connection { return connection }
-        let connection = try PostgresConnection(to: address)
+        if let connection, seen == timeline.number { return connection }
+        connection = nil
+        let connection = try PostgresConnection(to: address, startingAt: detours)
         try connection.configure(until: deadline)
+        let place = try connection.run(script: "SELECT whatsapp_sessions.place()", until: deadline).firstText ?? ""
+        guard timeline.note(place) else {
+            detours += 1
+            throw PostgresConnectionLost(
+                state: nil,
+                message: "this server is an old primary: a standby was promoted since"
+            )
+        }
+        seen = timeline.number
         if writes {
             if let lostProcess { connection.end(lostProcess, until: deadline) }
             try PostgresSessions(connection, until: deadline).renewHistory()

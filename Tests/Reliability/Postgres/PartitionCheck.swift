@@ -72,9 +72,18 @@ private func partition(isSynchronous: Bool, seconds: UInt32) throws {
     require(try manager.getSession("claimed")?.holder == "mainlander", "the session wasn't taken over")
     sleep(seconds)
 
-    // The network is back, and the old primary still takes itself for one: whoever is connected stays with the new one.
+    // The network is back, and the old primary still takes itself for one. It comes first in the address, and whoever has seen the new
+    // one connects to that again, and reads nothing old.
     try island.connect()
     sleep(3)
+    load.waitForAnswers()
+    try standbys[0].query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'whatsapp-sessions'"
+    )
+    for _ in 0..<50 {
+        require(try manager.getSession("claimed")?.holder == "mainlander", "the old primary was read")
+        usleep(10_000)
+    }
     load.waitForAnswers()
     old.killNow()
     try old.copy(standbys[0])

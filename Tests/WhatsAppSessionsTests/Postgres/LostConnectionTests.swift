@@ -301,6 +301,21 @@ import Testing
         #expect(try database.query("SELECT count(*) FROM pg_stat_activity WHERE pid = \(number)") == "0")
     }
 
+    @Test func `once a connection has seen a newer primary, none reads from the old one`() throws {
+        try open().close()
+        let timeline = PostgresTimeline()
+        var line = PostgresLine(to: try PostgresAddress(database.address), on: timeline) { _ in }
+        try line.ask(until: .now + .seconds(30), isOutcomeUnknown: false) { _ in }
+        var parts = try #require(try database.query("place()")).split(separator: "-").map(String.init)
+        parts[1] = "FFFFFFFF"
+        #expect(timeline.note(parts.joined(separator: "-")))
+        let error = #expect(throws: DatabaseError.self) {
+            try line.ask(until: .now + .milliseconds(500), isOutcomeUnknown: false) { _ in }
+        }
+        #expect(error?.resultCode == .busy)
+        #expect(error?.message == "this server is an old primary: a standby was promoted since")
+    }
+
     @Test func `who has no time left waits for no other connection, however many wait`() async throws {
         // It takes connections, and says nothing.
         let silent = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)

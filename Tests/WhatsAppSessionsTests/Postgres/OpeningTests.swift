@@ -29,6 +29,28 @@ import Testing
         for part in ["S3C", "RET", "ana"] { #expect(!error.description.contains(part)) }
     }
 
+    @Test func `of several hosts each is the first one in turn`() throws {
+        let several = try PostgresAddress("postgres://ana:S3CRET@a:1,b:2,c:3/x?sslmode=disable")
+        #expect(several.hosts(startingAt: 1).map(\.1) == ["b,c,a", "2,3,1"])
+        #expect(several.hosts(startingAt: 5).map(\.1) == ["c,a,b", "3,1,2"])
+        #expect(try PostgresAddress("host=a,b port=5432").hosts(startingAt: 1).map(\.1) == ["b,a"])
+        #expect(try PostgresAddress("host=a").hosts(startingAt: 1).isEmpty)
+        #expect(try PostgresAddress("").hosts(startingAt: 1).isEmpty)
+    }
+
+    @Test func `a primary of an earlier timeline is an old one, and what was connected before is looked at again`() {
+        let timeline = PostgresTimeline()
+        #expect(timeline.note("7-00000009-5"))
+        let number = timeline.number
+        #expect(timeline.note("7-00000009-5") && timeline.number == number)
+        #expect(timeline.note("7-0000000A-5") && timeline.number != number)
+        #expect(!timeline.note("7-00000009-5"))
+        #expect(timeline.note("7-0000000A-5"))
+        // Another server, which the name leads to now.
+        #expect(timeline.note("8-00000001-5"))
+        #expect(!timeline.note("nonsense"))
+    }
+
     @Test func `a storage is never printed`() {
         let storage = SessionManager.Storage.postgres("host=127.0.0.1 password=S3CRET")
         var dumped = ""
