@@ -10,7 +10,7 @@ func leasesCheck(isLong: Bool) throws {
         let manager = try folder.open()
         let audit = try PlainConnection(folder.file)
         try audit.execute(auditSQL)
-        return ServedDatabase(manager: manager, address: folder.file, query: audit.query)
+        return ServedDatabase(manager: manager, address: folder.file, query: audit.query, folder: folder)
     }
 }
 
@@ -20,6 +20,8 @@ struct ServedDatabase {
     /// How the programs are told where: a path, or the address of a server.
     let address: String
     let query: (String) throws -> String
+    /// Goes with the last who uses it.
+    var folder: Folder?
 }
 
 /// - Parameter open: A new database, whose triggers fill the table `audit`.

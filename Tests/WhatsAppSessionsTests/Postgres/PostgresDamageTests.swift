@@ -45,6 +45,7 @@ import Testing
         let lease = try manager.openLease(holder: "eu-1", lasting: .seconds(60))
         let claim = #expect(throws: DatabaseError.self) { try manager.claimSession("damaged", under: lease) }
         #expect(claim?.resultCode == .corrupt)
+        #expect(try database.query("SELECT lease FROM sessions WHERE id = 'damaged'") == "")
         #expect(try manager.claimSessions(limit: 10, under: lease).map(\.id) == ["before", "after"])
         try manager.closeLease(lease)
         #expect(try manager.recoverSessions().map(\.id) == ["before", "after"])
