@@ -352,10 +352,10 @@ func (gateway *Gateway) hold(data string, asked time.Time, zero **time.Time) (is
 func (gateway *Gateway) patience() time.Duration {
 	gateway.mutex.Lock()
 	defer gateway.mutex.Unlock()
-	if gateway.lasts == 0 {
+	if gateway.lasts == 0 || gateway.lasts > time.Minute {
 		return 40 * time.Second
 	}
-	return min(40*time.Second, gateway.lasts*2/3)
+	return gateway.lasts * 2 / 3
 }
 
 func (gateway *Gateway) currentLease() string {
