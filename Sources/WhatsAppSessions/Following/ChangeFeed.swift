@@ -14,6 +14,9 @@ final class ChangeFeed: Sendable {
         self.store = store
     }
 
+    /// How many followers are up to date, and wait.
+    var waiting: Int { state.withLock(\.waiterCount) }
+
     /// Returns some changes after a cursor, and waits until there are any; none when the task is cancelled.
     func changes(after cursor: ChangeCursor) async throws -> ArraySlice<SessionChange> {
         while !Task.isCancelled {
@@ -105,7 +108,7 @@ final class ChangeFeed: Sendable {
 
     private func keepsPolling() -> Bool {
         isPolling.withLock { isPolling in
-            isPolling = state.withLock { $0.hasWaiters }
+            isPolling = waiting > 0
             return isPolling
         }
     }

@@ -36,7 +36,7 @@ struct FeedState {
     /// The newest place that is known.
     var newestPlace: ChangeCursor? { newest?.page.end }
 
-    var hasWaiters: Bool { !waiters.isEmpty }
+    var waiterCount: Int { waiters.count }
 
     func known(after cursor: ChangeCursor) -> Known {
         guard let newest, let changes = newest.page.changes(after: cursor) else { return .unknown(version: version) }

@@ -135,7 +135,7 @@ import Testing
             for _ in 0..<1000 {
                 group.addTask { try await next(manager, after: start) }
             }
-            try await untilAllIsRead(store, by: 1000)
+            try await until { manager.feed.waiting >= 1000 }
             let before = store.counts.changes
             try shell.execute("INSERT INTO sessions (id, created_at) VALUES ('support', 0)")
             for try await change in group { #expect(change?.sessionID == "support") }
@@ -161,7 +161,7 @@ import Testing
                     }
                 }
             }
-            try await untilAllIsRead(store, by: followers)
+            try await until { manager.feed.waiting >= followers }
             let before = store.counts.changes
             for number in 1...changes {
                 try await manager.createSession("\(number)")
@@ -499,7 +499,7 @@ import Testing
 
     @Test(arguments: Engine.allCases)
     func `a thousand wait at once, each for its own session`(engine: Engine) async throws {
-        let (manager, store) = try engine.watched()
+        let manager = try engine.open()
         for number in 0..<1000 { try await manager.createSession("\(number)") }
         try await withThrowingTaskGroup { group in
             for number in 0..<1000 {
@@ -507,7 +507,7 @@ import Testing
                     try await manager.waitForSession("\(number)", toBecome: [.connected], timeout: .seconds(300))
                 }
             }
-            try await untilAllIsRead(store, by: 1000)
+            try await until { manager.feed.waiting >= 1000 }
             for number in 0..<1000 {
                 group.addTask { try await manager.updateSession("\(number)", SessionUpdates(status: .connected)) }
             }
