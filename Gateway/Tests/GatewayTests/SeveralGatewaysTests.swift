@@ -128,6 +128,22 @@ import WhatsAppSessions
         try await expectEventually { (try? await turns.take("support") { 7 }) == 7 }
     }
 
+    @Test func `an order that was given for a session as it was holds for the session as it is`() async throws {
+        let manager = try SessionManager()
+        let (here, there) = (One(manager), One(manager))
+        try await manager.createSession("ended")
+        try await here.post("connection.update", Self.open, to: "ended")
+        let online = try #require(try await manager.getSession("ended"))
+        try await here.post("LoggedOut", #"{"Reason":401}"#, to: "ended")
+        await #expect(throws: Problem.self) { _ = try await there.operators.obey(.logOut, of: online) }
+        #expect(try await manager.getSession("ended")?.wish == nil)
+
+        let new = try await manager.createSession("new")
+        try await here.post("connection.update", #"{"qr":"2@code"}"#, to: "new")
+        let paired = try await there.operators.obey(.pair, of: new)
+        #expect(paired.status == .qrWaiting && paired.qrCode == "2@code" && paired.wish == nil)
+    }
+
     @Test func `a stop at one gateway doesn't hide the logout that the other hears of after it`() async throws {
         let manager = try SessionManager()
         let (here, there) = (One(manager), One(manager))
