@@ -18,6 +18,12 @@ import WhatsAppSessions
             operators = Operators(manager: manager, turns: turns)
         }
 
+        /// Creates a session whose account is online.
+        func bringOnline(_ id: String) async throws {
+            try await events.manager.createSession(id)
+            try await post("connection.update", SeveralGatewaysTests.open, to: id)
+        }
+
         /// What makes no sense is refused; what becomes of the session is looked at afterwards.
         func order(_ command: Command, _ id: String) async throws {
             do { _ = try await operators.order(command, for: id) } catch is Problem {}
@@ -73,8 +79,7 @@ import WhatsAppSessions
         let (here, there) = (One(manager), One(manager))
         for number in 0..<300 {
             let id = "\(number)"
-            try await manager.createSession(id)
-            try await here.post("connection.update", Self.open, to: id)
+            try await here.bringOnline(id)
             _ = try await here.operators.order(.stop, for: id)
             async let closed: Void = here.post("Disconnected", "{}", to: id)
             async let started = there.operators.order(.start, for: id)
@@ -90,8 +95,7 @@ import WhatsAppSessions
         let (here, there) = (One(manager), One(manager))
         for number in 0..<300 {
             let id = "\(number)"
-            try await manager.createSession(id)
-            try await here.post("connection.update", Self.open, to: id)
+            try await here.bringOnline(id)
             async let loggedOut: Void = here.post("LoggedOut", #"{"Reason":401}"#, to: id)
             async let ordered = there.order(.logOut, id)
             _ = try await (loggedOut, ordered)
@@ -131,8 +135,7 @@ import WhatsAppSessions
     @Test func `an order that was given for a session as it was holds for the session as it is`() async throws {
         let manager = try SessionManager()
         let (here, there) = (One(manager), One(manager))
-        try await manager.createSession("ended")
-        try await here.post("connection.update", Self.open, to: "ended")
+        try await here.bringOnline("ended")
         let online = try #require(try await manager.getSession("ended"))
         try await here.post("LoggedOut", #"{"Reason":401}"#, to: "ended")
         await #expect(throws: Problem.self) { _ = try await there.operators.obey(.logOut, of: online) }
@@ -147,8 +150,7 @@ import WhatsAppSessions
     @Test func `a stop at one gateway doesn't hide the logout that the other hears of after it`() async throws {
         let manager = try SessionManager()
         let (here, there) = (One(manager), One(manager))
-        try await manager.createSession("support")
-        try await here.post("connection.update", Self.open, to: "support")
+        try await here.bringOnline("support")
         try await there.order(.stop, "support")
         try await here.post("LoggedOut", #"{"Reason":401}"#, to: "support")
         let session = try #require(try await manager.getSession("support"))
@@ -160,8 +162,7 @@ import WhatsAppSessions
         let (here, there) = (One(manager), One(manager))
         for number in 0..<300 {
             let id = "\(number)"
-            try await manager.createSession(id)
-            try await here.post("connection.update", Self.open, to: id)
+            try await here.bringOnline(id)
             _ = try await here.operators.order(.logOut, for: id)
             async let loggedOut: Void = here.post("LoggedOut", #"{"Reason":401}"#, to: id)
             async let named: Void = there.post("PushNameSetting", #"{"Action":{"name":"Ana"}}"#, to: id)

@@ -30,7 +30,7 @@ struct Gateway: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Keep the sessions in PostgreSQL, which several gateways may share; a password belongs into a passfile.",
+            "Keep the sessions in PostgreSQL, which several gateways may share; keep the password in a passfile.",
             valueName: "url"
         )
     )

@@ -97,7 +97,12 @@ final class WebhookSender: Service {
 
     /// Delivers changes from where the last gateway stopped.
     private func deliver(with client: HTTPClient) async throws {
-        var cursor = try await turn.cursor() ?? files.cursor()
+        var cursor = try await turn.cursor()
+        if cursor == nil, let earlier = files.cursor() {
+            try await turn.keep(earlier)
+            cursor = earlier
+        }
+        files.forgetCursor()
         while true {
             do {
                 // It ends with the task, or throws.
@@ -122,7 +127,6 @@ final class WebhookSender: Service {
             try await post(Webhook(resetAt: start), madeAt: Date(), with: client)
             cursor = start
             try await turn.keep(start)
-            files.forgetCursor()
         }
         var lastKept = ContinuousClock.now
         for try await change in manager.changes(after: start) {
@@ -133,7 +137,6 @@ final class WebhookSender: Service {
             // If it fails, some messages come again, and none is lost. Without a message it can wait.
             guard webhook != nil || lastKept.duration(to: .now) > Self.interval else { continue }
             try await turn.keep(change.cursor)
-            files.forgetCursor()
             lastKept = .now
         }
     }
