@@ -522,6 +522,35 @@ import WhatsAppSessions
         }
     }
 
+    @Test func `metrics count what waits for a person, as the page does, and say for how long`() async throws {
+        try await withGateway { gateway in
+            func metric(_ name: String) async throws -> Double? {
+                let lines = try await gateway.get("/metrics").text.split(separator: "\n")
+                return lines.first { $0.hasPrefix(name + " ") }.flatMap { Double($0.dropFirst(name.count + 1)) }
+            }
+            let names = ["whatsapp_problems", "whatsapp_longest_offline_seconds", "whatsapp_longest_code_seconds"]
+            for id in ["offline", "stopped", "waiting", "online"] { try await gateway.manager.createSession(id) }
+            try await gateway.manager.updateSession("online", SessionUpdates(status: .connected))
+            try await gateway.manager.updateSession("stopped", SessionUpdates(status: .disconnected, wish: .set(.stop)))
+            for name in names { #expect(try await metric(name) == 0, "\(name)") }
+
+            try await gateway.manager.updateSession("offline", SessionUpdates(status: .disconnected))
+            try await gateway.manager.updateSession(
+                "waiting",
+                SessionUpdates(status: .qrWaiting, qrCode: .set("2@code"))
+            )
+            try await expectEventually {
+                let ages = (try await metric(names[1]), try await metric(names[2]))
+                return ages.0 ?? 0 > 0.1 && ages.1 ?? 0 > 0.1
+            }
+            #expect(try await metric(names[0]) == 1)
+            // A new code is for the same phone, and the account has waited all the time.
+            let age = try #require(try await metric(names[2]))
+            try await gateway.manager.updateSession("waiting", SessionUpdates(qrCode: .set("2@next")))
+            #expect(try #require(try await metric(names[2])) >= age)
+        }
+    }
+
     @Test func `metrics count sessions and followers`() async throws {
         try await withGateway { gateway in
             for id in ["one", "two"] { try await gateway.manager.createSession(id) }

@@ -35,7 +35,8 @@ import WhatsAppSessions
                 default:
                     let updates = SessionUpdates(
                         status: [.connected, .disconnected, .initializing].randomElement()!,
-                        name: .set("\(round)")
+                        name: .set("\(round)"),
+                        wish: [.set(.stop), .clear, .unchanged].randomElement()!
                     )
                     _ = try? await manager.updateSession(id, updates)
                 }
@@ -48,6 +49,9 @@ import WhatsAppSessions
             for (status, count) in try await manager.countSessions() {
                 #expect(snapshot.counts[status, default: 0] == count)
             }
+            let problems = expected.sessions.filter { $0.status == .disconnected && $0.wish != .stop }
+            #expect(snapshot.attention.problems == problems.count)
+            #expect(snapshot.attention.offlineSince == problems.compactMap(\.statusChangedAt).min())
         }
         #expect(try await manager.newestCursor() != start)
     }

@@ -1,3 +1,4 @@
+import Foundation
 import WhatsAppSessions
 
 /// What Prometheus reads: https://prometheus.io/docs/instrumenting/exposition_formats/
@@ -8,11 +9,26 @@ struct Metrics: Sendable {
     let webhooks: [WebhookSender]
 
     func text() async throws -> String {
-        let counts = try await board.snapshot().counts
+        let snapshot = try await board.snapshot()
+        let (counts, attention) = (snapshot.counts, snapshot.attention)
         var text = Self.head("whatsapp_sessions", "gauge", "Sessions by status.")
         for status in Session.Status.allCases {
             text += "whatsapp_sessions{status=\"\(status.rawValue)\"} \(counts[status] ?? 0)\n"
         }
+        text += Self.head("whatsapp_problems", "gauge", "Sessions that are offline although nobody stopped them.")
+        text += "whatsapp_problems \(attention.problems)\n"
+        text += Self.head(
+            "whatsapp_longest_offline_seconds",
+            "gauge",
+            "How long the first of these problems has lasted."
+        )
+        text += "whatsapp_longest_offline_seconds \(Self.age(attention.offlineSince))\n"
+        text += Self.head(
+            "whatsapp_longest_code_seconds",
+            "gauge",
+            "How long a session has waited for its QR code to be scanned."
+        )
+        text += "whatsapp_longest_code_seconds \(Self.age(attention.codesSince))\n"
         text += Self.head("whatsapp_followers", "gauge", "Open streams of changes.")
         text += "whatsapp_followers \(changes.followers)\n"
         let workers = Dictionary(grouping: try await leases.workers(), by: \.worker).sorted { $0.key < $1.key }
@@ -44,6 +60,9 @@ struct Metrics: Sendable {
         }
         return text
     }
+
+    /// In seconds; 0 when there is nothing, or the clock was set back.
+    private static func age(_ date: Date?) -> Double { date.map { max(0, -$0.timeIntervalSinceNow) } ?? 0 }
 
     private static func label(_ name: String, _ value: String) -> String {
         var text = "\(name)=\""

@@ -9,13 +9,16 @@ actor SessionBoard {
         fileprivate struct Entry {
             /// `nil` once it was deleted.
             var text: ByteBuffer?
-            var status: Session.Status
+            var status = Session.Status.initializing
+            var attention = Attention()
         }
 
         fileprivate static let size = 256
         fileprivate var entries: [Entry] = []
         /// The events of all, one after another; their texts are parts of it.
         fileprivate var events: ByteBuffer?
+        /// What in it waits for a person, once the events are joined.
+        fileprivate(set) var attention = Attention()
     }
 
     /// The sessions as they were at one moment.
@@ -25,6 +28,8 @@ actor SessionBoard {
         let cursor: ChangeCursor
         let counts: [Session.Status: Int]
         let damages: [SessionDamage]
+
+        var attention: Attention { chunks.reduce(into: Attention()) { $0.add($1.attention) } }
     }
 
     private let manager: SessionManager
@@ -158,7 +163,7 @@ actor SessionBoard {
 
     private func append(_ key: [UInt8]) {
         if chunks.last.map({ $0.entries.count == Chunk.size }) ?? true { chunks.append(Chunk()) }
-        chunks[chunks.count - 1].entries.append(Chunk.Entry(text: nil, status: .initializing))
+        chunks[chunks.count - 1].entries.append(Chunk.Entry())
         places[key] = (chunks.count - 1, chunks[chunks.count - 1].entries.count - 1)
     }
 
@@ -168,7 +173,11 @@ actor SessionBoard {
         encodings += 1
         text.removeAll(keepingCapacity: true)
         text.writeSession(session)
-        chunks[chunk].entries[entry] = Chunk.Entry(text: ByteBuffer(bytes: text), status: session.status)
+        chunks[chunk].entries[entry] = Chunk.Entry(
+            text: ByteBuffer(bytes: text),
+            status: session.status,
+            attention: Attention(session)
+        )
         chunks[chunk].events = nil
         count(chunks[chunk].entries[entry], 1)
     }
@@ -209,6 +218,7 @@ extension SessionBoard.Chunk {
         }
         let buffer = ByteBuffer(bytes: bytes)
         events = buffer
+        attention = entries.reduce(into: Attention()) { if $1.text != nil { $0.add($1.attention) } }
         for (index, range) in ranges.enumerated() {
             guard let range else { continue }
             entries[index].text = buffer.getSlice(at: range.start, length: range.length)

@@ -14,7 +14,7 @@ enum Main {
 
 struct Gateway: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "Gateway",
+        commandName: "whatsapp-gateway",
         abstract: "Serves WhatsApp sessions over HTTP, with a page that shows them live.",
         discussion: """
             Workers post events of Baileys or whatsmeow, followers read changes; Gateway/README.md says how.

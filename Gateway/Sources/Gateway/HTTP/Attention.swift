@@ -1,0 +1,28 @@
+import Foundation
+import WhatsAppSessions
+
+/// What waits for a person in a session, or in many, as the page counts it.
+struct Attention: Sendable {
+    /// How many are offline although nobody stopped them.
+    var problems = 0
+    /// Since when the first of these is offline.
+    var offlineSince: Date?
+    /// Since when the first of those that wait for a phone shows its codes.
+    var codesSince: Date?
+
+    init() {}
+
+    init(_ session: Session) {
+        switch session.status {
+        case .disconnected where session.wish != .stop: (problems, offlineSince) = (1, session.statusChangedAt)
+        case .qrWaiting: codesSince = session.statusChangedAt
+        default: break
+        }
+    }
+
+    mutating func add(_ other: Attention) {
+        problems += other.problems
+        offlineSince = [offlineSince, other.offlineSince].compactMap(\.self).min()
+        codesSince = [codesSince, other.codesSince].compactMap(\.self).min()
+    }
+}
