@@ -89,7 +89,7 @@ struct GatewayServer {
             + [SecretReloads(secrets: secrets, logger: logger), OpenFiles(logger: logger)] + [demo].compactMap(\.self)
     }
 
-    private static func open(_ configuration: Configuration, _ logger: Logger) throws -> SessionManager {
+    static func open(_ configuration: Configuration, _ logger: Logger) throws -> SessionManager {
         #if Postgres
         if let database = configuration.database {
             return try SessionManager(storage: database) { logger.warning("\($0)") }

@@ -205,11 +205,15 @@ func sha256(_ text: String) -> String { Data(SHA256.hash(data: Data(text.utf8)))
         #endif
     }
 
-    @Test func `every option is a variable of the environment too, and the command line goes before it`() throws {
+    @Test
+    func
+        `every option that is for a service is a variable of the environment too, and the command line goes before it`()
+        throws
+    {
         let help = Gateway.helpMessage()
         let described = help.matches(of: /--([a-z-]+)/).map { String($0.1) }
         #expect(
-            Set(described).subtracting(["help", "version", "webhook-pause"])
+            Set(described).subtracting(["help", "version", "import", "export", "webhook-pause"])
                 == Set(Environment.options).subtracting(["webhook-pause"])
         )
         let environment = [

@@ -171,7 +171,8 @@ final class TemporaryFolder: Sendable {
     init() { try! FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true) }
     deinit { try? FileManager.default.removeItem(atPath: path) }
 
-    var file: String { "\(path)/sessions.sqlite" }
+    var file: String { self["sessions.sqlite"] }
+    subscript(name: String) -> String { "\(path)/\(name)" }
 
     func write(_ text: String, to name: String, mode: Int = 0o600) throws -> String {
         let path = "\(path)/\(name)"

@@ -54,6 +54,8 @@ struct Configuration: Sendable {
     var lease = Duration.seconds(30)
     /// How many times real speed the demo plays at; `nil` for no demo.
     var demoSpeed: Double?
+    /// What is done instead of serving.
+    var transfer: Transfer?
     /// How long a client may take to send a body.
     var bodyTime = Duration.seconds(30)
 

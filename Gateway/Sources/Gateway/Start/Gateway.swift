@@ -106,6 +106,24 @@ struct Gateway: AsyncParsableCommand {
     )
     var lease = 30
 
+    @Option(
+        name: .customLong("import"),
+        help: ArgumentHelp(
+            "Bring the sessions of this file into the --file or --database, which must have none, and end.",
+            valueName: "path"
+        )
+    )
+    var importedFile: String?
+
+    @Option(
+        name: .customLong("export"),
+        help: ArgumentHelp(
+            "Write the sessions to this new file, also while a gateway runs, and end.",
+            valueName: "path"
+        )
+    )
+    var exportedFile: String?
+
     @Flag(help: "Play a worker with several accounts. No WhatsApp account is needed.")
     var demo = false
 
@@ -128,7 +146,12 @@ struct Gateway: AsyncParsableCommand {
         OpenFiles.raiseLimit()
         let logger = Logger(label: "gateway")
         do {
-            let server = try GatewayServer(checked(), logger: logger) { port in
+            let configuration = try checked()
+            if let transfer = configuration.transfer {
+                let done = try await transfer.run(configuration) { try GatewayServer.open(configuration, logger) }
+                return say(done, logFormat)
+            }
+            let server = try GatewayServer(configuration, logger: logger) { port in
                 let host = hostname.contains(":") ? "[\(hostname)]" : hostname
                 say("The gateway is running: http://\(host):\(port)", logFormat)
             }

@@ -44,6 +44,10 @@ extension Gateway {
             throw ConfigurationError("Two webhooks have the same URL: name each once.")
         }
         if demo { configuration.demoSpeed = demoSpeed }
+        guard importedFile == nil || exportedFile == nil else {
+            throw ConfigurationError("Sessions move one way at a time: leave out --import, or --export.")
+        }
+        configuration.transfer = importedFile.map(Transfer.importing) ?? exportedFile.map(Transfer.exporting)
         configuration.readSecrets = { try secrets(in: environment) }
         let token = try configuration.readSecrets().token
         guard token != nil || Loopback.contains(hostname) else {
