@@ -53,8 +53,10 @@ public final class SessionManager: Sendable {
     /// Opens the sessions, and has `log` told what an operator should know later: that the connection to the server was lost or is
     /// back, and, every five seconds, which process holds a lock that a change waits for.
     ///
-    /// - Parameter log: Called with a sentence, on any thread, while a call waits: it should return soon. About sessions in memory or
-    ///   in a file there is nothing to tell.
+    /// - Parameters:
+    ///   - storage: Where the rows are.
+    ///   - log: Called with a sentence, on any thread, while a call waits: it should return soon. About sessions in memory or in a file
+    ///     there is nothing to tell.
     /// - Throws: ``DatabaseError`` with the reason when the database cannot be reached or used.
     public convenience init(storage: Storage, log: @escaping @Sendable (String) -> Void) throws {
         self.init(try storage.open(log: log))

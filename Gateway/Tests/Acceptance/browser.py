@@ -627,6 +627,10 @@ def main():
         low(page, gateway)
         hostile(page, gateway)
         operate(page, gateway)
+        counts = page.script("return counts")
+        check("what it counts is what Prometheus is told", counts["all"] > 0 and counts["problems"] == gateway.metric("whatsapp_problems") and all(
+            counts[status] == gateway.metric(f'whatsapp_sessions{{status="{status}"}}')
+            for status in ["initializing", "qr_waiting", "connected", "disconnected"]))
         # Refused requests are errors to the browser.
         errors = page.unexpected_errors(["409 (Conflict)", "404 (Not Found)"])
         check("nothing went wrong in the browser", not errors or print(errors))

@@ -1,14 +1,14 @@
-"""What Gateway/README.md says, tried: its curl commands, its webhook receiver, its nginx and its systemd unit."""
-import http.client, json, os, re, shutil, socket, subprocess, sys, time
+"""What the gateway's guide says, tried: its curl commands, its webhook receiver, its nginx, its backups."""
+import glob, http.client, json, os, re, shutil, socket, subprocess, sys, time
 from gateway import PACKAGE, Gateway, eventually, folder
 
 OLD = os.path.join(PACKAGE, "../Tests/WhatsAppSessionsTests/Fixtures/releases/0.1.0/sessions.sqlite")
-README = open(os.path.join(PACKAGE, "README.md"), encoding="utf-8").read()
+GUIDE = "\n".join(open(path, encoding="utf-8").read() for path in sorted(glob.glob(os.path.join(PACKAGE, "Guide.docc/*.md"))))
 
 
 def block(name):
-    found = re.search(rf"<!-- {name} -->\n```\w*\n(.*?)```", README, re.S)
-    assert found, f"README.md has no block {name}"
+    found = re.search(rf"<!-- {name} -->\n```\w*\n(.*?)```", GUIDE, re.S)
+    assert found, f"the guide has no block {name}"
     return found.group(1)
 
 
@@ -146,21 +146,8 @@ def backups():
         assert version() == before
 
 
-def systemd():
-    """The unit is one, as far as systemd can tell without running it."""
-    if not shutil.which("systemd-analyze"):
-        print("  skipped: there is no systemd-analyze here")
-        return
-    with folder() as directory:
-        unit = os.path.join(directory, "whatsapp-gateway.service")
-        with open(unit, "w") as file:
-            file.write(block("systemd").replace("/usr/local/bin/whatsapp-gateway", "/bin/true"))
-        result = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True)
-        assert "whatsapp-gateway" not in result.stderr, result.stderr
-
-
 if __name__ == "__main__":
-    for check in [routes, json_blocks, nginx, backups, systemd]:
+    for check in [routes, json_blocks, nginx, backups]:
         if len(sys.argv) > 1 and check.__name__ not in sys.argv[1:]: continue
         print(f"{check.__name__}: {check.__doc__}", flush=True)
         check()
