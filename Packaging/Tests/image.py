@@ -23,7 +23,7 @@ class Container(Service):
 
     def start(self):
         # The limits that podman would set by itself aren't ours to set everywhere.
-        self.id = self.engine("run", "--detach", "--network=host", "--read-only", "--cap-drop=all", "--security-opt=no-new-privileges",
+        self.id = self.engine("run", "--detach", "--network=host", "--cap-drop=all", "--security-opt=no-new-privileges",
                               "--ulimit=nofile=20000:20000", "--ulimit=nproc=4096:4096", "--no-healthcheck", "--volume=gateway:/data",
                               *self.options, self.image, *self.arguments).strip()
 
@@ -58,7 +58,7 @@ def manifest(archive):
 def serves(engine, page):
     print("one command")
     start = time.monotonic()
-    container = Container(engine)
+    container = Container(engine, "--read-only")
     try:
         eventually(lambda: container.answers(), "it answers")
         subprocess.run(["bash", "-euc", f'''G=http://127.0.0.1:3000; A="Authorization: Bearer {container.token}"
@@ -95,6 +95,7 @@ def secrets(engine, directory):
         file.write("correct-horse-battery\n")
     os.chmod(path, 0o444)
     engine("secret", "create", "token", path)
+    # runc cannot make the place for a secret in a root that podman made read-only.
     container = Container(engine, "--secret=token,uid=10001,mode=0444", arguments=["--port", "3001"])
     try:
         ask = lambda token: subprocess.run(["curl", "-s", "-o", os.devnull, "-w", "%{http_code}", "-H", f"Authorization: Bearer {token}",
@@ -124,13 +125,11 @@ class Engine:
 
 
 def main():
-    [packed] = glob.glob(os.path.join(sys.argv[1], "*-image-*.tar.gz"))
+    [archive] = glob.glob(os.path.join(sys.argv[1], "*-image-*.tar"))
     with folder() as directory:
-        archive = os.path.join(directory, os.path.basename(packed).removesuffix(".gz"))
-        with open(archive, "wb") as file: subprocess.run(["gzip", "-dc", packed], stdout=file, check=True)
         manifest(archive)
         engine = Engine(directory)
-        Container.image = re.search(r"whatsapp-gateway:\S+", engine("load", "--quiet", "--input", packed)).group(0)
+        Container.image = re.search(r"whatsapp-gateway:\S+", engine("load", "--quiet", "--input", archive)).group(0)
         page = Page(directory)
         try:
             serves(engine, page)
