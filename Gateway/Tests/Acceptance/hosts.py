@@ -3,7 +3,7 @@
 Needs a gateway that was built with --traits Postgres, and Debian's postgresql and nginx; as root, which starts the server as postgres.
 """
 import glob, http.client, http.server, json, os, random, re, shutil, signal, socket, subprocess, sys, tempfile, threading, time
-from gateway import PACKAGE, Follower, Gateway, eventually, recorded_codes
+from gateway import BINARY, PACKAGE, Follower, Gateway, eventually, folder, recorded_codes
 from readme import block, free_port
 from workers import Worker, workers_copy
 
@@ -287,8 +287,37 @@ def refused():
         print("  an address that leads nowhere, an unknown role, an unknown database, an address that cannot be read")
 
 
+def moving():
+    """Sessions move from a file into a database and back, by the guide's commands."""
+    with Postgres() as database, folder() as directory:
+        file = os.path.join(directory, "sessions.sqlite")
+        with Gateway("--file", file) as gateway:
+            for name in ["support", "sales"]: gateway.create(name)
+            gateway.post("support", "session", {"status": "connected", "phoneNumber": "447700900123"})
+            gateway.stop()
+        programs = os.path.join(directory, "bin")
+        os.mkdir(programs)
+        os.symlink(BINARY, os.path.join(programs, "whatsapp-gateway"))
+        environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "DATABASE": database.address}
+        run = lambda name: subprocess.run(["bash", "-euc", block(name)], cwd=directory, env=environment, capture_output=True, text=True)
+        said = run("to postgresql")
+        assert said.returncode == 0 and said.stderr == "2 sessions of sessions.sqlite are in the database.\n", said
+        with Gateway("--database", database.address) as gateway:
+            moved = gateway.request("GET", "/sessions")[1]["sessions"]
+            # While it runs.
+            said = run("from postgresql")
+            assert said.returncode == 0, said
+        with Gateway("--file", os.path.join(directory, "moved.sqlite")) as gateway:
+            back = gateway.request("GET", "/sessions")[1]["sessions"]
+        times = lambda sessions: [(session["id"], session["createdAt"], session.get("phoneNumber")) for session in sessions]
+        assert times(moved) == times(back) and [session["id"] for session in moved] == ["support", "sales"], (moved, back)
+        again = run("to postgresql")
+        assert again.returncode == 1 and "The gateway cannot run: " in again.stderr, again
+        print("  there and back, and not into a database that has sessions")
+
+
 def main():
-    for check in [killed, orders, away, frozen, refused]:
+    for check in [killed, orders, away, frozen, refused, moving]:
         if len(sys.argv) > 1 and check.__name__ not in sys.argv[1:]: continue
         print(f"{check.__name__}: {check.__doc__}", flush=True)
         check()
