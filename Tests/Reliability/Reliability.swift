@@ -22,7 +22,7 @@ enum Reliability {
             ("damage", damageCheck), ("modes", modesCheck), ("fork", forkCheck), ("litestream", litestreamCheck),
             ("checkpoints", checkpointsCheck), ("backups", backupsCheck), ("operators", operatorsCheck),
             ("syncs", syncsCheck), ("watch", watchCheck), ("day", dayCheck), ("lists", listsCheck),
-            ("leases", leasesCheck),
+            ("leases", leasesCheck), ("upgrade", upgradeCheck),
         ]
         #if Postgres
         checks += [
