@@ -68,7 +68,7 @@ def install(service, page, package):
     machine = service.machine
     machine.copy(package)
     start = time.monotonic()
-    said = machine.bash(block("install").replace("whatsapp-gateway_0.2.0_amd64.deb", os.path.basename(package)), DEBIAN_FRONTEND="noninteractive")
+    said = machine.bash(re.sub(r"whatsapp-gateway_\S+\.deb", os.path.basename(package), block("install")), DEBIAN_FRONTEND="noninteractive")
     machine.bash(block("worker"))
     service.shows_code(page)
     seconds = time.monotonic() - start
@@ -171,7 +171,7 @@ def backups(service):
     kept = f"{machine.path}/var/lib/private/whatsapp-gateway/sessions.sqlite"
     shutil.move(kept, kept + ".kept")
     shutil.copy(OLD, kept)
-    with sqlite3.connect(OLD) as database: old = {row[0] for row in database.execute("SELECT id FROM sessions")}
+    with sqlite3.connect(f"file:{OLD}?immutable=1", uri=True) as database: old = {row[0] for row in database.execute("SELECT id FROM sessions")}
     machine.bash(f"chown --reference={STATE}/. {STATE}/sessions.sqlite && chmod 600 {STATE}/sessions.sqlite && systemctl start whatsapp-gateway")
     eventually(service.answers, "it serves a file of 0.1.0")
     check("a file of 0.1.0 is served, with every session", service.sessions().keys() == old and old)
