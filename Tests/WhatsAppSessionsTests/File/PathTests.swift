@@ -309,4 +309,32 @@ import WhatsAppSessionsSQLite
         #expect(error?.message == "cannot open \(folder.file): \(message)")
         #expect(try Data(contentsOf: URL(filePath: folder.file)) == before)
     }
+
+    /// Between the look for a name and the look at its file, as the last process to close a database deletes its log.
+    @Test func `a file that is deleted while it is looked at isn't there`() throws {
+        let folder = TemporaryFolder()
+        let path = folder.file
+        let isDone = Lock(false)
+        let deleter = Thread {
+            while !isDone.withLock({ $0 }) {
+                close(open(path, O_CREAT | O_WRONLY, 0o600))
+                unlink(path)
+            }
+        }
+        deleter.start()
+        defer { isDone.withLock { $0 = true } }
+        // So that the moment has been met.
+        var (met, misses) = (0, 0)
+        let end = ContinuousClock.now + .seconds(60)
+        while met < 20 || misses < 1000, .now < end {
+            var status = stat()
+            if lstat(path, &status) == 0, status.st_nlink == 0 { met += 1 }
+            guard let found = fileStatus(path) else {
+                misses += 1
+                continue
+            }
+            #expect(found.st_nlink == 1)
+        }
+        #expect(met > 0 && misses > 0)
+    }
 }

@@ -20,7 +20,8 @@ func systemCall(_ path: String, _ call: () -> Int32) throws -> Int32 {
 /// What is at a path, without following a link; `nil` when there is nothing.
 func fileStatus(_ path: String) -> stat? {
     var status = stat()
-    return lstat(path, &status) == 0 ? status : nil
+    // One without a name was deleted just now, as the last process to close a database deletes its log.
+    return lstat(path, &status) == 0 && status.st_nlink > 0 ? status : nil
 }
 
 /// Waits until what was written to a descriptor is on the disk.
