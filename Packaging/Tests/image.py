@@ -9,7 +9,7 @@ sys.path.insert(0, os.path.join(TOP, "Gateway/Tests/Acceptance"))
 import browser
 from browser import Page
 from gateway import eventually, folder
-from package import Service
+from package import Service, block
 
 check = browser.check
 
@@ -17,9 +17,9 @@ check = browser.check
 class Container(Service):
     """The gateway in a container, with the network of this machine."""
 
-    def __init__(self, engine, *options, address="http://127.0.0.1:3000", arguments=()):
-        self.engine, self.options, self.arguments, self.address = engine, options, arguments, address
-        self.start()
+    def __init__(self, engine, *options, arguments=(), id=None):
+        self.engine, self.options, self.arguments, self.id = engine, options, arguments, id
+        if not id: self.start()
 
     def start(self):
         # The limits that podman would set by itself aren't ours to set everywhere.
@@ -55,12 +55,21 @@ def manifest(archive):
     check("it is ended by SIGTERM", settings["StopSignal"] == "SIGTERM")
 
 
-def serves(engine, page):
-    print("one command")
+def serves(engine, page, folder):
+    print("README's command")
+    # In place of Docker, whose archive, options and commands podman takes. The machine's network is there already.
+    with open(os.path.join(folder, "docker"), "w") as file:
+        flags = "--network=host --ulimit=nofile=20000:20000 --ulimit=nproc=4096:4096 --no-healthcheck"
+        file.write(f'#!/bin/bash\ncommand=$1; shift\n[ "$command" != run ] || set -- {flags} "$@"\nexec {" ".join(engine.command)} "$command" "$@"\n')
+        os.chmod(file.name, 0o755)
     start = time.monotonic()
-    container = Container(engine, "--read-only")
+    said = subprocess.run(["bash", "-euo", "pipefail", "-c", block("docker")], cwd=sys.argv[1], capture_output=True, text=True,
+                          env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"})
+    assert said.returncode == 0, said.stdout + said.stderr
+    container = Container(engine, "--read-only", id="gateway")
     try:
         eventually(lambda: container.answers(), "it answers")
+        check("it says the token", said.stdout.strip().endswith(container.token) and len(container.token) == 64)
         subprocess.run(["bash", "-euc", f'''G=http://127.0.0.1:3000; A="Authorization: Bearer {container.token}"
             curl -sf $G/sessions -H "$A" -H "Content-Type: application/json" -d '{{"id": "support"}}' -o /dev/null
             curl -sf $G/sessions/support/events -H "$A" -H "Content-Type: application/json" \\
@@ -129,10 +138,10 @@ def main():
     with folder() as directory:
         manifest(archive)
         engine = Engine(directory)
-        Container.image = re.search(r"whatsapp-gateway:\S+", engine("load", "--quiet", "--input", archive)).group(0)
+        Container.image = "whatsapp-gateway:" + re.search(r"gateway-([\d.]+)-image", archive).group(1)
         page = Page(directory)
         try:
-            serves(engine, page)
+            serves(engine, page, directory)
             secrets(engine, directory)
         finally:
             page.driver.quit()

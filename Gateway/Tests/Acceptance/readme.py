@@ -1,9 +1,9 @@
 """What the gateway's guide says, tried: its curl commands, its webhook receiver, its nginx, its backups."""
-import glob, http.client, json, os, re, shutil, socket, subprocess, sys, time
+import glob, http.client, json, os, re, shutil, signal, socket, subprocess, sys, time
 from gateway import PACKAGE, Gateway, eventually, folder
 
 OLD = os.path.join(PACKAGE, "../Tests/WhatsAppSessionsTests/Fixtures/releases/0.1.0/sessions.sqlite")
-GUIDE = "\n".join(open(path, encoding="utf-8").read() for path in sorted(glob.glob(os.path.join(PACKAGE, "Guide.docc/*.md"))))
+GUIDE = "\n".join(open(path, encoding="utf-8").read() for path in [os.path.join(PACKAGE, "README.md"), *glob.glob(os.path.join(PACKAGE, "Guide.docc/*.md"))])
 
 
 def block(name):
@@ -16,6 +16,22 @@ def free_port():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
+
+
+def source():
+    """From the source: README's commands start a gateway that answers where it says."""
+    run = subprocess.Popen(["bash", "-euc", block("source")], cwd=os.path.dirname(PACKAGE), stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL, start_new_session=True)
+
+    def answers():
+        assert run.poll() is None, "README's commands ended"
+        return subprocess.run(["curl", "-sf", "http://127.0.0.1:3000/health"], capture_output=True, text=True).stdout == '{"status":"ok"}'
+
+    try:
+        eventually(answers, "it answers", 600)
+    finally:
+        os.killpg(run.pid, signal.SIGTERM)
+        run.wait()
 
 
 def routes():
@@ -147,7 +163,7 @@ def backups():
 
 
 if __name__ == "__main__":
-    for check in [routes, json_blocks, nginx, backups]:
+    for check in [source, routes, json_blocks, nginx, backups]:
         if len(sys.argv) > 1 and check.__name__ not in sys.argv[1:]: continue
         print(f"{check.__name__}: {check.__doc__}", flush=True)
         check()
