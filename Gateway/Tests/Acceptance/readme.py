@@ -7,9 +7,9 @@ GUIDE = "\n".join(open(path, encoding="utf-8").read() for path in [os.path.join(
 
 
 def block(name):
-    found = re.search(rf"<!-- {name} -->\n```\w*\n(.*?)```", GUIDE, re.S)
-    assert found, f"the guide has no block {name}"
-    return found.group(1)
+    found = set(re.findall(rf"<!-- {name} -->\n```\w*\n(.*?)```", GUIDE, re.S))
+    assert len(found) == 1, f"the guide has {len(found)} blocks {name}"
+    return found.pop()
 
 
 def free_port():
@@ -20,6 +20,8 @@ def free_port():
 
 def source():
     """From the source: README's commands start a gateway that answers where it says."""
+    # In README and in the guide: the same, or the look for them fails.
+    assert block("install") and block("docker")
     run = subprocess.Popen(["bash", "-euc", block("source")], cwd=os.path.dirname(PACKAGE), stdout=subprocess.DEVNULL,
                            stderr=subprocess.DEVNULL, start_new_session=True)
 

@@ -160,7 +160,9 @@ func sha256(_ text: String) -> String { Data(SHA256.hash(data: Data(text.utf8)))
             let environment = token.map { ["GATEWAY_TOKEN": $0] } ?? [:]
             return try Gateway.parse(["--hostname", "0.0.0.0"] + arguments).checked(environment: environment)
         }
-        for (arguments, token) in [(["--token-file", file], nil), ([], "correct-horse-ba")] as [([String], String?)] {
+        for (arguments, token) in [
+            (["--token-file", file], nil), (["--token-file", file], ""), ([], "correct-horse-ba"),
+        ] as [([String], String?)] {
             #expect(try checked(arguments, token).readSecrets().token?.matches("correct-horse-ba") == true)
         }
         for (arguments, token) in [

@@ -24,7 +24,11 @@ import WhatsAppSessions
             try await run("--file", first, "--export", copy)
                 == "The sessions are in \(copy), which only its owner can read."
         )
-        #expect(try await run("--file", second, "--import", copy) == "2 sessions of \(copy) are in the database.")
+        // Nobody is served, so it needs no token, whatever a container's variables say.
+        #expect(
+            try await run("--hostname", "0.0.0.0", "--file", second, "--import", copy)
+                == "2 sessions of \(copy) are in \(second)."
+        )
         let moved = try SessionManager(storage: .file(path: second))
         #expect(try await moved.getAllSessions() == served.getAllSessions())
     }
@@ -46,11 +50,19 @@ import WhatsAppSessions
             try await run("--file", folder["served"], "--import", other)
         }
         #expect(error?.description == "Another gateway serves \(folder["served"]): stop it first.")
+        // Nor is a file read while it is served.
+        let empty = folder["empty"]
+        try await SessionManager(storage: .file(path: folder["served"])).createSession("changing")
+        let reading = await #expect(throws: ConfigurationError.self) {
+            try await run("--file", empty, "--import", folder["served"])
+        }
+        #expect(reading?.description == "Another gateway serves \(folder["served"]): stop it first.")
         withExtendedLifetime(lock) {}
         for (arguments, sentence) in [
             (["--import", other], "Sessions in memory are gone with the process: add --file or --database."),
             (["--export", other], "Sessions in memory are gone with the process: add --file or --database."),
             (["--file", folder["none"], "--export", other], "There is no file \(folder["none"])."),
+            (["--file", empty, "--import", folder["none"]], "There is no file \(folder["none"])."),
         ] {
             let error = await #expect(throws: ConfigurationError.self) {
                 let configuration = try Gateway.parse(arguments).checked(environment: [:])
@@ -65,6 +77,6 @@ import WhatsAppSessions
         }
         let kept = try SessionManager(storage: .file(path: file))
         #expect(try await kept.getAllSessions().map(\.id) == ["support"])
-        #expect(!FileManager.default.fileExists(atPath: folder["none"]))
+        for path in [folder["none"], empty] { #expect(!FileManager.default.fileExists(atPath: path)) }
     }
 }

@@ -20,7 +20,7 @@ struct Metrics: Sendable {
         text += Self.head(
             "whatsapp_longest_offline_seconds",
             "gauge",
-            "How long the first of these problems has lasted."
+            "How long the longest of these problems has lasted."
         )
         text += "whatsapp_longest_offline_seconds \(Self.age(attention.offlineSince))\n"
         text += Self.head(

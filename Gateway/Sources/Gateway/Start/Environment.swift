@@ -1,5 +1,5 @@
-/// Each option can also be a variable of the environment: `--webhook-pause` is `GATEWAY_WEBHOOK_PAUSE`. What is on the command line goes
-/// before it.
+/// Each option for a service can also be a variable of the environment: `--webhook-pause` is `GATEWAY_WEBHOOK_PAUSE`. The command line
+/// takes precedence.
 enum Environment {
     /// The variables of an option, of which the first that is set counts.
     static func variables(of option: String) -> [String] {

@@ -6,7 +6,7 @@ final class FileLock: Sendable {
 
     /// - Throws: ``ConfigurationError`` when another gateway has the lock, or it cannot be taken.
     init(_ file: String) throws {
-        let path = file + ".gateway-lock"
+        let path = Self.path(of: file)
         let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         let failure = errno
         guard descriptor >= 0 else {
@@ -20,4 +20,6 @@ final class FileLock: Sendable {
     }
 
     deinit { close(descriptor) }
+
+    static func path(of file: String) -> String { file + ".gateway-lock" }
 }

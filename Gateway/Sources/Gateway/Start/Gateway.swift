@@ -17,9 +17,9 @@ struct Gateway: AsyncParsableCommand {
         commandName: "whatsapp-gateway",
         abstract: "Serves WhatsApp sessions over HTTP, with a page that shows them live.",
         discussion: """
-            Workers post events of Baileys or whatsmeow, followers read changes: README.md says how.
+            Workers post events of Baileys or whatsmeow, followers read changes: the guide says how.
 
-            Each option can also be a variable of the environment: --webhook-pause is GATEWAY_WEBHOOK_PAUSE. SIGHUP reads the files \
+            Each option for a service can also be a variable of the environment: --webhook-pause is GATEWAY_WEBHOOK_PAUSE. SIGHUP reads the files \
             of secrets again.
             """,
         version: Version.current

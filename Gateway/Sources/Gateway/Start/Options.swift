@@ -50,7 +50,7 @@ extension Gateway {
         configuration.transfer = importedFile.map(Transfer.importing) ?? exportedFile.map(Transfer.exporting)
         configuration.readSecrets = { try secrets(in: environment) }
         let token = try configuration.readSecrets().token
-        guard token != nil || Loopback.contains(hostname) else {
+        guard token != nil || Loopback.contains(hostname) || configuration.transfer != nil else {
             throw ConfigurationError(
                 "Without a token anyone who reaches \(hostname) could link the accounts: add --token-file, or use 127.0.0.1."
             )
@@ -100,7 +100,9 @@ extension Gateway {
     ) throws -> Token? {
         switch (file, environment[variable]) {
         case (nil, nil): return nil
-        case (let file?, nil): return try Configuration.token(Configuration.secret(inFile: file), from: file)
+        // Without a file an empty one is refused: whoever set it meant a token.
+        case (let file?, nil), (let file?, ""):
+            return try Configuration.token(Configuration.secret(inFile: file), from: file)
         case (nil, let text?):
             return try Configuration.token(Configuration.secret(text, from: variable), from: variable)
         case (_?, _?): throw ConfigurationError("There are two tokens: leave out \(option), or \(variable).")
