@@ -2,7 +2,7 @@
 
 FOLDER has what Packaging/image made. Needs root, podman and runc; Docker takes the same file.
 """
-import glob, json, os, re, subprocess, sys, tempfile, time
+import glob, json, os, re, subprocess, sys, time
 
 TOP = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
 sys.path.insert(0, os.path.join(TOP, "Gateway/Tests/Acceptance"))

@@ -1,7 +1,6 @@
 """A bare Debian that is booted on this machine, with systemd and no toolchain: what a package meets where it is installed."""
-import os, shutil, signal, subprocess, tempfile, time
+import os, shutil, subprocess, tempfile, time
 
-MIRROR = os.environ.get("MIRROR", "http://deb.debian.org/debian")
 # curl is what README's commands use; the rest is what a machine boots with.
 PACKAGES = "systemd,systemd-sysv,curl,ca-certificates,iproute2"
 
@@ -10,7 +9,9 @@ def root(suite, cache):
     """The files of a new installation, kept for the next machine."""
     archive = os.path.join(cache, f"{suite}.tar")
     if not os.path.exists(archive):
-        subprocess.run(["mmdebstrap", "--quiet", "--variant=minbase", f"--include={PACKAGES}", suite, archive + ".new", MIRROR, "--format=tar"], check=True)
+        # Debian's, unless another is named: MIRROR="deb [signed-by=…] http://archive.ubuntu.com/ubuntu jammy main universe"
+        mirror = [os.environ["MIRROR"]] if "MIRROR" in os.environ else []
+        subprocess.run(["mmdebstrap", "--quiet", "--variant=minbase", "--format=tar", f"--include={PACKAGES}", suite, archive + ".new", *mirror], check=True)
         os.rename(archive + ".new", archive)
     return archive
 

@@ -7,7 +7,7 @@ import glob, json, os, re, shutil, sqlite3, subprocess, sys, time
 TOP = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
 sys.path.insert(0, os.path.join(TOP, "Gateway/Tests/Acceptance"))
 import browser
-from browser import CODES, Page
+from browser import Page
 from gateway import eventually, folder
 from machine import Machine
 from selenium.webdriver.common.keys import Keys
@@ -18,9 +18,13 @@ OLD = os.path.join(TOP, "Tests/WhatsAppSessionsTests/Fixtures/releases/0.1.0/ses
 check = browser.check
 
 
-def block(name):
-    text = open(os.path.join(TOP, "Gateway/README.md"), encoding="utf-8").read()
+def block(name, document="README.md"):
+    text = open(os.path.join(TOP, "Gateway", document), encoding="utf-8").read()
     return re.search(rf"<!-- {name} -->\n```\w*\n(.*?)```", text, re.S).group(1)
+
+
+def guide(name):
+    return block(name, "Guide.docc/Operating.md")
 
 
 class Service:
@@ -101,7 +105,8 @@ def confined(service):
     manual = machine.bash("zcat /usr/share/man/man1/whatsapp-gateway.1.gz")
     variables = {"GATEWAY_" + option.upper().replace("-", "_") for option in options - {"import", "export"}}
     check("the manual has every option and every variable, and completion is there",
-          len(options) > 15 and all(f"Fl -{option}" in manual for option in options) and all(name in manual for name in variables))
+          len(options) > 15 and all(f"Fl -{option}" in manual for option in options) and "subcommand" not in manual
+          and set(re.findall(r"^\.It Ev (GATEWAY_\w+)$", manual, re.M)) == variables)
     said = machine.run("whatsapp-gateway", "--port", "0", "--database", "host=/nowhere", check=False)
     check("PostgreSQL is in it", "/nowhere" in said and "without PostgreSQL" not in said or print(said))
 
@@ -156,14 +161,12 @@ def settings(service):
 def backups(service):
     print("backup, and a file of 0.1.0")
     machine = service.machine
-    guide = open(os.path.join(TOP, "Gateway/Guide.docc/Operating.md"), encoding="utf-8").read()
-    command = lambda name: re.search(rf"<!-- {name} -->\n```\w*\n(.*?)```", guide, re.S).group(1)
     before = service.sessions().keys()
     machine.bash("apt-get install -y -qq sqlite3 >/dev/null 2>&1", DEBIAN_FRONTEND="noninteractive")
-    machine.bash(command("backup"), directory=STATE)
+    machine.bash(guide("backup"), directory=STATE)
     service.post("/sessions", {"id": "later"})
     machine.run("systemctl", "stop", "whatsapp-gateway")
-    machine.bash(command("restore"), directory=STATE)
+    machine.bash(guide("restore"), directory=STATE)
     machine.run("systemctl", "start", "whatsapp-gateway")
     eventually(service.answers, "it serves the backup")
     check("a backup that root made and put back is served", service.sessions().keys() == before)
@@ -178,6 +181,40 @@ def backups(service):
     machine.run("systemctl", "stop", "whatsapp-gateway")
     machine.bash(f"cd {STATE} && rm -f sessions.sqlite-* && mv sessions.sqlite.kept sessions.sqlite && systemctl start whatsapp-gateway")
     eventually(service.answers, "it is back")
+
+
+def database(service):
+    print("PostgreSQL")
+    machine = service.machine
+    machine.run("apt-get", "-y", "-qq", "install", "postgresql", DEBIAN_FRONTEND="noninteractive")
+    psql = lambda sql: machine.run("runuser", "-u", "postgres", "--", "psql", "-qXAtc", sql)
+    psql("CREATE ROLE gateway LOGIN PASSWORD 'correct-horse-battery'")
+    psql("CREATE DATABASE sessions OWNER gateway TEMPLATE template0 ENCODING 'UTF8'")
+    before = service.sessions().keys()
+    machine.bash(guide("package to postgresql").replace("PGPASSWORD=…", "PGPASSWORD=correct-horse-battery"))
+    eventually(service.answers, "it serves from the database", 60)
+    service.post("/sessions", {"id": "in-the-database"})
+    check(f"the guide's commands move it to PostgreSQL {psql('SHOW server_version').split()[0]}", service.sessions().keys() == before | {"in-the-database"})
+    seen = machine.run("cat", f"/proc/{service.process}/cmdline") + machine.run("journalctl", "-u", "whatsapp-gateway") + machine.run("cat", "/etc/default/whatsapp-gateway")
+    check("the password is where only root reads it", "correct-horse" not in seen and machine.run("stat", "-c", "%U %a", "/etc/whatsapp-gateway/secrets") == "root 600\n")
+    machine.bash(guide("from postgresql"), directory=STATE, DATABASE="postgres://gateway@localhost/sessions", PGPASSWORD="correct-horse-battery")
+    machine.bash("""systemctl stop whatsapp-gateway
+        sed -i '/^GATEWAY_FILE=$/d; /^GATEWAY_DATABASE=/d' /etc/default/whatsapp-gateway && rm /etc/whatsapp-gateway/secrets
+        rm -f sessions.sqlite-* && mv moved.sqlite sessions.sqlite && chown --reference=/var/lib/whatsapp-gateway/. sessions.sqlite
+        systemctl start whatsapp-gateway""", directory=STATE)
+    eventually(service.answers, "it is back")
+    check("and back", service.sessions().keys() == before | {"in-the-database"})
+
+
+def archive(service):
+    print("the archive")
+    machine = service.machine
+    [packed] = glob.glob(os.path.join(sys.argv[1], "*-linux-*.tar.xz"))
+    machine.bash("mkdir /root/archive")
+    subprocess.run(["tar", "-C", machine.path + "/root/archive", "--strip-components=1", "-xJf", packed], check=True)
+    machine.bash(guide("archive"), directory="/root/archive")
+    eventually(service.answers, "it serves", 60)
+    check("the guide's commands make a service of the archive", len(service.token) == 64 and service.sessions() == {})
 
 
 def newer(package, directory):
@@ -232,12 +269,14 @@ def main():
         try:
             assert not service.machine.run("sh", "-c", "command -v swift || true").strip()
             install(service, page, package)
-            if suite != "bookworm": return print(f"{browser.checks} checks passed")
             confined(service)
-            pairing(service)
-            settings(service)
-            backups(service)
-            upgrade(service, package, directory)
+            database(service)
+            if suite == "bookworm":
+                pairing(service)
+                settings(service)
+                backups(service)
+                upgrade(service, package, directory)
+                archive(service)
         finally:
             page.driver.quit()
     print(f"{browser.checks} checks passed")
