@@ -2,7 +2,7 @@
 import os, shutil, subprocess, tempfile, time
 
 # curl is what README's commands use; the rest is what a machine boots with.
-PACKAGES = "systemd,systemd-sysv,curl,ca-certificates,iproute2"
+PACKAGES = "apt,systemd,systemd-sysv,curl,ca-certificates,iproute2"
 
 
 def root(suite, cache):
@@ -24,7 +24,10 @@ class Machine:
         self.path = os.path.join(self.folder, "root")
         os.mkdir(self.path)
         subprocess.run(["tar", "-C", self.path, "-xf", root(suite, cache)], check=True)
-        shutil.copy("/etc/resolv.conf", os.path.join(self.path, "etc/resolv.conf"))
+        resolver = os.path.join(self.path, "etc/resolv.conf")
+        # On Ubuntu it is a link.
+        if os.path.lexists(resolver): os.unlink(resolver)
+        shutil.copy("/etc/resolv.conf", resolver)
         self.boot()
 
     def boot(self):

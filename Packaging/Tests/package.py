@@ -126,7 +126,7 @@ def pairing(service):
         eventually(service.answers, "it answers after a restart")
         check("a restart keeps sessions and the worker's lease", service.sessions()["shop-berlin"]["holder"] == "stand-in" and service.process != process)
         start = time.monotonic()
-        service.machine.run("systemctl", "kill", "--signal=KILL", "whatsapp-gateway")
+        service.machine.bash(f"kill -9 {service.process}")
         eventually(service.answers, "it comes back by itself")
         check(f"killed, it is back after {time.monotonic() - start:.1f} s")
         eventually(lambda: "shop-berlin" in service.sessions(), "the sessions are there")
@@ -187,7 +187,7 @@ def database(service):
     print("PostgreSQL")
     machine = service.machine
     machine.run("apt-get", "-y", "-qq", "install", "postgresql", DEBIAN_FRONTEND="noninteractive")
-    psql = lambda sql: machine.run("runuser", "-u", "postgres", "--", "psql", "-qXAtc", sql)
+    psql = lambda sql: machine.run("runuser", "-u", "postgres", "--", "psql", "-qXAtc", sql, directory="/")
     psql("CREATE ROLE gateway LOGIN PASSWORD 'correct-horse-battery'")
     psql("CREATE DATABASE sessions OWNER gateway TEMPLATE template0 ENCODING 'UTF8'")
     before = service.sessions().keys()

@@ -103,11 +103,17 @@ final class Connection {
     /// SQLite uses it only to notice that the schema is another one: <https://sqlite.org/pragma.html#pragma_schema_version>.
     func renewSchemaVersion() throws {
         // Newer versions of SQLite do nothing while a connection is defensive.
-        let option = SQLITE_DBCONFIG_DEFENSIVE
-        let isDefensive = whatsapp_sessions_db_config_value(handle, option)
-        _ = whatsapp_sessions_db_config(handle, option, 0)
-        defer { _ = whatsapp_sessions_db_config(handle, option, isDefensive) }
-        try execute("PRAGMA schema_version = \(Int32.random(in: 1 << 24 ... .max))")
+        try with(SQLITE_DBCONFIG_DEFENSIVE, 0) {
+            try execute("PRAGMA schema_version = \(Int32.random(in: 1 << 24 ... .max))")
+        }
+    }
+
+    /// Runs `body` with another setting of the connection.
+    func with(_ option: Int32, _ value: Int32, _ body: () throws -> Void) rethrows {
+        let before = whatsapp_sessions_db_config_value(handle, option)
+        _ = whatsapp_sessions_db_config(handle, option, value)
+        defer { _ = whatsapp_sessions_db_config(handle, option, before) }
+        try body()
     }
 
     private func check(_ code: Int32, sql: String? = nil) throws {

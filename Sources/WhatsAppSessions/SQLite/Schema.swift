@@ -46,7 +46,8 @@ extension Connection {
             let schemaVersion = try row(of: "PRAGMA schema_version") { try $0.integer(0) }
             for (number, migration) in schema.migrations.enumerated().dropFirst(version) {
                 do {
-                    try execute(String(decoding: migration, as: UTF8.self))
+                    // For a new column with a CHECK, SQLite 3.37 runs a statement of its own in which a name is a text.
+                    try with(SQLITE_DBCONFIG_DQS_DML, 1) { try execute(String(decoding: migration, as: UTF8.self)) }
                 } catch let error as DatabaseError where error.resultCode == .error {
                     // Not with its SQL, which is the whole script.
                     throw DatabaseError(
