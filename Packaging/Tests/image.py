@@ -113,6 +113,8 @@ def secrets(engine, directory):
         check("it takes the token of a secret, and no other", ask("correct-horse-batterz") == "401")
     finally:
         container.remove()
+    said = engine("run", "--rm", "--network=host", "--ulimit=nofile=20000:20000", "--ulimit=nproc=4096:4096", "--volume=fresh:/data", Container.image, "--version")
+    check("asked for its version it makes no token", said.strip() in Container.image and "token" not in said)
     container = Container(engine, arguments=["--port", "what"])
     eventually(lambda: container.state("{{.State.Status}}") == "exited", "it ends")
     check("a setting that cannot be ends it with a sentence", "port" in container.log() and container.state("{{.State.ExitCode}}") != "0")

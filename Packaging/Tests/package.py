@@ -67,6 +67,24 @@ class Service:
         page.reads("2@code", "package")
 
 
+def tokens(directory):
+    """What makes the token, where there is something already."""
+    make = lambda path: subprocess.run(["sh", os.path.join(TOP, "Packaging/make-token"), path], check=True)
+    mode = lambda path: os.stat(path).st_mode & 0o777
+    path, link = os.path.join(directory, "new/token"), os.path.join(directory, "link")
+    make(path)
+    first = open(path).read()
+    make(path)
+    check("a token stays as it is", open(path).read() == first and len(first) == 65 and mode(path) == 0o600)
+    open(path, "w").close()
+    with open(path + ".new", "w"): os.chmod(path + ".new", 0o666)
+    make(path)
+    check("an empty one is made anew, for its owner only", len(open(path).read()) == 65 and mode(path) == 0o600)
+    os.symlink("/nowhere/token", link)
+    make(link)
+    check("a link to one elsewhere stays", os.path.islink(link))
+
+
 def install(service, page, package):
     print("installation")
     machine = service.machine
@@ -99,7 +117,8 @@ def confined(service):
     check("it runs as a user that nobody else is, with no capability", int(user) >= 61184 and int(capabilities, 16) == 0)
     check("its files are its own", machine.run("stat", "-Lc", "%a", STATE).strip() == "700"
           and set(machine.bash(f"stat -c %a {STATE}/sessions.sqlite*").split()) == {"600"})
-    check("the log has no error", "rror" not in machine.run("journalctl", "-u", "whatsapp-gateway", "-q") or print(machine.run("journalctl", "-u", "whatsapp-gateway")))
+    log = machine.run("journalctl", "-u", "whatsapp-gateway", "-q")
+    check("the log has no complaint", not re.search("rror|ailed", log) or print(log))
     machine.bash("source /usr/share/bash-completion/completions/whatsapp-gateway && complete -p whatsapp-gateway")
     options = set(re.findall(r"--([a-z-]+)", machine.run("whatsapp-gateway", "--help"))) - {"help", "version"}
     manual = machine.bash("zcat /usr/share/man/man1/whatsapp-gateway.1.gz")
@@ -135,9 +154,17 @@ def pairing(service):
         worker.wait()
 
 
-def settings(service):
+def settings(service, package):
     print("settings")
     machine = service.machine
+    machine.bash("echo GATEWAY_PORT=what >>/etc/default/whatsapp-gateway && systemctl restart whatsapp-gateway")
+    eventually(lambda: service.state() == "failed", "a setting that cannot be ends the service")
+    status = machine.run("systemctl", "show", "-P", "ExecMainStatus", "whatsapp-gateway").strip()
+    check("a setting that cannot be ends the service, for everyone to see", status == "64")
+    said = machine.run("apt-get", "-y", "-qq", "install", "--reinstall", "./" + os.path.basename(package), DEBIAN_FRONTEND="noninteractive")
+    check("an installation says that it doesn't run", "The gateway does not run: see journalctl" in said)
+    machine.bash("sed -i '/GATEWAY_PORT=what/d' /etc/default/whatsapp-gateway && systemctl restart whatsapp-gateway")
+    eventually(service.answers, "it is back")
     machine.bash("echo GATEWAY_PORT=3001 >>/etc/default/whatsapp-gateway && systemctl restart whatsapp-gateway")
     eventually(lambda: "ok" in machine.run("curl", "-s", "http://127.0.0.1:3001/health", check=False), "it serves where the settings say")
     check("the settings count")
@@ -199,7 +226,7 @@ def database(service):
     check("the password is where only root reads it", "correct-horse" not in seen and machine.run("stat", "-c", "%U %a", "/etc/whatsapp-gateway/secrets") == "root 600\n")
     machine.bash(guide("from postgresql"), directory=STATE, DATABASE="postgres://gateway@localhost/sessions", PGPASSWORD="correct-horse-battery")
     machine.bash("""systemctl stop whatsapp-gateway
-        sed -i '/^GATEWAY_FILE=$/d; /^GATEWAY_DATABASE=/d' /etc/default/whatsapp-gateway && rm /etc/whatsapp-gateway/secrets
+        sed -i '/^GATEWAY_FILE=$/d; /^GATEWAY_DATABASE=/d; /^GATEWAY_REFUSED_FOLDER=/d' /etc/default/whatsapp-gateway && rm /etc/whatsapp-gateway/secrets
         rm -f sessions.sqlite-* && mv moved.sqlite sessions.sqlite && chown --reference=/var/lib/whatsapp-gateway/. sessions.sqlite
         systemctl start whatsapp-gateway""", directory=STATE)
     eventually(service.answers, "it is back")
@@ -265,6 +292,7 @@ def main():
     os.makedirs(cache, exist_ok=True)
     print(f"{os.path.basename(package)} on {suite}")
     with folder() as directory, Machine(suite, cache) as machine:
+        tokens(directory)
         service, page = Service(machine), Page(directory)
         try:
             assert not service.machine.run("sh", "-c", "command -v swift || true").strip()
@@ -273,7 +301,7 @@ def main():
             database(service)
             if suite == "bookworm":
                 pairing(service)
-                settings(service)
+                settings(service, package)
                 backups(service)
                 upgrade(service, package, directory)
                 archive(service)

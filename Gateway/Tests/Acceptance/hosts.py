@@ -253,6 +253,9 @@ def frozen():
             threads = [threading.Thread(target=create, args=(f"meanwhile-{number}",)) for number in range(30)]
             for thread in threads: thread.start()
             assert gateway.request("GET", "/ready")[0] == 503
+            asked = time.monotonic()
+            assert gateway.request("GET", "/metrics")[0] == 503
+            assert time.monotonic() - asked < 10, "Prometheus would not wait for that"
             for thread in threads: thread.join()
             for process in processes:
                 try:

@@ -529,7 +529,10 @@ import WhatsAppSessions
                 return lines.first { $0.hasPrefix(name + " ") }.flatMap { Double($0.dropFirst(name.count + 1)) }
             }
             let names = ["whatsapp_problems", "whatsapp_longest_offline_seconds", "whatsapp_longest_code_seconds"]
+            let underWay = "whatsapp_longest_initializing_seconds"
+            #expect(try await metric(underWay) == 0)
             for id in ["offline", "stopped", "waiting", "online"] { try await gateway.manager.createSession(id) }
+            try await expectEventually { try await metric(underWay) ?? 0 > 0.1 }
             try await gateway.manager.updateSession("online", SessionUpdates(status: .connected))
             try await gateway.manager.updateSession("stopped", SessionUpdates(status: .disconnected, wish: .set(.stop)))
             for name in names { #expect(try await metric(name) == 0, "\(name)") }

@@ -51,6 +51,8 @@ import WhatsAppSessions
             }
             let problems = expected.sessions.filter { $0.status == .disconnected && $0.wish != .stop }
             #expect(snapshot.attention.problems == problems.count)
+            let underWay = expected.sessions.filter { $0.status == .initializing }
+            #expect(snapshot.attention.initializingSince == underWay.compactMap(\.statusChangedAt).min())
             #expect(snapshot.attention.offlineSince == problems.compactMap(\.statusChangedAt).min())
         }
         #expect(try await manager.newestCursor() != start)

@@ -500,4 +500,13 @@ import WhatsAppSessions
             }
         }
     }
+
+    @Test func `a certificate that can't be verified says so, and what to look at`() {
+        struct TLSError: Error, CustomStringConvertible {
+            let description = "handshakeFailed(SSL routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED)"
+        }
+        let failure = WebhookFailure.error(TLSError())
+        #expect("\(failure)".contains("its certificate can't be verified"))
+        #expect("\(failure)".contains("ca-certificates"))
+    }
 }

@@ -7,6 +7,8 @@ struct Attention: Sendable {
     var problems = 0
     /// Since when the first of these is offline.
     var offlineSince: Date?
+    /// Since when the first of those that are under way is: a worker without a network tries for ever.
+    var initializingSince: Date?
     /// Since when the first of those that wait for a phone shows its codes.
     var codesSince: Date?
 
@@ -15,6 +17,7 @@ struct Attention: Sendable {
     init(_ session: Session) {
         switch session.status {
         case .disconnected where session.wish != .stop: (problems, offlineSince) = (1, session.statusChangedAt)
+        case .initializing: initializingSince = session.statusChangedAt
         case .qrWaiting: codesSince = session.statusChangedAt
         default: break
         }
@@ -23,6 +26,7 @@ struct Attention: Sendable {
     mutating func add(_ other: Attention) {
         problems += other.problems
         offlineSince = [offlineSince, other.offlineSince].compactMap(\.self).min()
+        initializingSince = [initializingSince, other.initializingSince].compactMap(\.self).min()
         codesSince = [codesSince, other.codesSince].compactMap(\.self).min()
     }
 }

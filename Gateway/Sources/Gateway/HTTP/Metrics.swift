@@ -24,6 +24,12 @@ struct Metrics: Sendable {
         )
         text += "whatsapp_longest_offline_seconds \(Self.age(attention.offlineSince))\n"
         text += Self.head(
+            "whatsapp_longest_initializing_seconds",
+            "gauge",
+            "How long a session has been initializing, as while its worker has no network."
+        )
+        text += "whatsapp_longest_initializing_seconds \(Self.age(attention.initializingSince))\n"
+        text += Self.head(
             "whatsapp_longest_code_seconds",
             "gauge",
             "How long a session has waited for its QR code to be scanned."

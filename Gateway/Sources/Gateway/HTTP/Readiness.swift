@@ -28,13 +28,6 @@ struct Readiness: Sendable {
 
     /// Whether the database answers within five seconds. While it is away, a call waits for it much longer.
     private func reads() async -> Bool {
-        let (answers, continuation) = AsyncStream.makeStream(of: Bool.self)
-        let timeout = Task {
-            try await Task.sleep(for: .seconds(5))
-            continuation.yield(false)
-        }
-        Task { continuation.yield((try? await manager.sessionExists("")) != nil) }
-        defer { timeout.cancel() }
-        return await answers.first { _ in true } ?? false
+        (try? await within(.seconds(5)) { [manager] in try await manager.sessionExists("") }) != nil
     }
 }

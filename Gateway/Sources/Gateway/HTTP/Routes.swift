@@ -263,7 +263,9 @@ struct Routes: Sendable {
     }
 
     @Sendable private func showMetrics(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        .text(try await metrics.text(), "text/plain; version=0.0.4; charset=utf-8")
+        // Prometheus waits for ten seconds, a call for a database that is away for a minute.
+        guard let text = try await within(.seconds(5), { try await metrics.text() }) else { throw Problem.databaseAway }
+        return .text(text, "text/plain; version=0.0.4; charset=utf-8")
     }
 }
 

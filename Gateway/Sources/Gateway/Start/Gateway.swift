@@ -25,7 +25,10 @@ struct Gateway: AsyncParsableCommand {
         version: Version.current
     )
 
-    @Option(help: ArgumentHelp("Keep the sessions in this file; without it they are in memory.", valueName: "path"))
+    @Option(
+        help: ArgumentHelp("Keep the sessions in this file; without it they are in memory.", valueName: "path"),
+        completion: .file()
+    )
     var file: String?
 
     @Option(
@@ -46,7 +49,8 @@ struct Gateway: AsyncParsableCommand {
         help: ArgumentHelp(
             "A file (mode 0600) with the token that clients must send; the variable GATEWAY_TOKEN may hold it instead.",
             valueName: "path"
-        )
+        ),
+        completion: .file()
     )
     var tokenFile: String?
 
@@ -54,7 +58,8 @@ struct Gateway: AsyncParsableCommand {
         help: ArgumentHelp(
             "A file with a second token, which only reads and sees no QR codes; or GATEWAY_READ_TOKEN.",
             valueName: "path"
-        )
+        ),
+        completion: .file()
     )
     var readTokenFile: String?
 
@@ -73,7 +78,8 @@ struct Gateway: AsyncParsableCommand {
         help: ArgumentHelp(
             "A file (mode 0600) with the secret that signs webhooks: one for all, or one for each, in order.",
             valueName: "path"
-        )
+        ),
+        completion: .file()
     )
     var webhookSecretFile: [String] = []
 
@@ -94,7 +100,8 @@ struct Gateway: AsyncParsableCommand {
         help: ArgumentHelp(
             "With --database: keep messages that are set aside in files in this folder.",
             valueName: "path"
-        )
+        ),
+        completion: .directory
     )
     var refusedFolder: String?
 
@@ -111,7 +118,8 @@ struct Gateway: AsyncParsableCommand {
         help: ArgumentHelp(
             "Bring the sessions of this file into the --file or --database, which must have none, and end.",
             valueName: "path"
-        )
+        ),
+        completion: .file()
     )
     var importedFile: String?
 
@@ -120,7 +128,8 @@ struct Gateway: AsyncParsableCommand {
         help: ArgumentHelp(
             "Write the sessions to this new file, also while a gateway runs, and end.",
             valueName: "path"
-        )
+        ),
+        completion: .file()
     )
     var exportedFile: String?
 
@@ -146,7 +155,14 @@ struct Gateway: AsyncParsableCommand {
         OpenFiles.raiseLimit()
         let logger = Logger(label: "gateway")
         do {
-            let configuration = try checked()
+            let configuration: Configuration
+            do {
+                configuration = try checked()
+            } catch {
+                say(Self.sentence(error, hostname: hostname, port: port), logFormat)
+                // As for an option that there isn't: to try again would not help, which a supervisor can tell by it.
+                throw ExitCode.validationFailure
+            }
             if let transfer = configuration.transfer {
                 let done = try await transfer.run(configuration) { try GatewayServer.open(configuration, logger) }
                 return say(done, logFormat)
@@ -154,8 +170,13 @@ struct Gateway: AsyncParsableCommand {
             let server = try GatewayServer(configuration, logger: logger) { port in
                 let host = hostname.contains(":") ? "[\(hostname)]" : hostname
                 say("The gateway is running: http://\(host):\(port)", logFormat)
+                if configuration.file == nil, configuration.database == nil {
+                    say("Its sessions are in memory, and gone with it: --file or --database keeps them.", logFormat)
+                }
             }
             try await server.run()
+        } catch let code as ExitCode {
+            throw code
         } catch {
             say(Self.sentence(error, hostname: hostname, port: port), logFormat)
             throw ExitCode.failure

@@ -37,6 +37,8 @@ enum WebhookFailure: CustomStringConvertible {
         case .error(let error as NIOConnectionError):
             error.connectionErrors.first.map { Self.error($0.error).description } ?? "there is no address for its name"
         case .error(let error as IOError): String(cString: strerror(error.errnoCode))
+        case .error(let error) where "\(error)".contains("CERTIFICATE_VERIFY_FAILED"):
+            "its certificate can't be verified: is the issuer among this machine's (ca-certificates)?"
         // A certificate's error names the certificate.
         case .error(let error): "\(type(of: error))"
         }
