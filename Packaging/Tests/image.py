@@ -53,6 +53,13 @@ def manifest(archive):
     check("an engine can see whether it is well", settings["Healthcheck"]["Test"][-1] == "/usr/lib/whatsapp-gateway/is-healthy")
     check("it has no secret among its settings", not re.search("TOKEN|PASSWORD|SECRET", json.dumps(settings)))
     check("it is ended by SIGTERM", settings["StopSignal"] == "SIGTERM")
+    files = subprocess.run(["bash", "-euo", "pipefail", "-c", f"tar -xOf '{archive}' layer.tar.gz | tar -tvz"], check=True, capture_output=True, text=True).stdout
+    paths = {line.split()[5] for line in files.splitlines()}
+    check("it has no token, and nothing of the machine that made it", "usr/bin/whatsapp-gateway" in paths
+          and not paths & {"etc/whatsapp-gateway/token", "etc/hostname", "etc/resolv.conf", "package.deb"})
+    check("no program in it runs as its owner", not re.search(r"^-..s|^-.....s", files, re.M))
+    sources = subprocess.run(["bash", "-euo", "pipefail", "-c", f"tar -xOf '{archive}' layer.tar.gz | tar -xzO etc/apt/sources.list"], check=True, capture_output=True, text=True).stdout
+    check("Debian's security updates were in reach", "bookworm-security" in sources)
 
 
 def serves(engine, page, folder):

@@ -9,7 +9,7 @@ def root(suite, cache):
     """The files of a new installation, kept for the next machine."""
     archive = os.path.join(cache, f"{suite}.tar")
     if not os.path.exists(archive):
-        # Debian's, unless another is named: MIRROR="deb [signed-by=…] http://archive.ubuntu.com/ubuntu jammy main universe"
+        # Debian's, unless another is named, as .ci/package does for Ubuntu.
         mirror = [os.environ["MIRROR"]] if "MIRROR" in os.environ else []
         subprocess.run(["mmdebstrap", "--quiet", "--variant=minbase", "--format=tar", f"--include={PACKAGES}", suite, archive + ".new", *mirror], check=True)
         os.rename(archive + ".new", archive)
@@ -32,7 +32,7 @@ class Machine:
 
     def boot(self):
         self.process = subprocess.Popen(
-            ["systemd-nspawn", "--directory", self.path, "--boot", "--register=no", "--keep-unit", "--console=pipe", "--quiet"],
+            ["systemd-nspawn", "--directory", self.path, "--boot", "--register=no", "--keep-unit", "--console=pipe", "--quiet", "--timezone=off"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         end = time.monotonic() + 120
         self.init = None
