@@ -2,14 +2,14 @@
 
 FOLDER has what Packaging/image made. Needs root, podman and runc; Docker takes the same file.
 """
-import glob, json, os, re, subprocess, sys, time
+import glob, json, os, re, sqlite3, subprocess, sys, time
 
 TOP = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
 sys.path.insert(0, os.path.join(TOP, "Gateway/Tests/Acceptance"))
 import browser
 from browser import Page
 from gateway import eventually, folder
-from package import Service, block
+from package import Service, block, guide
 
 check = browser.check
 
@@ -84,6 +84,11 @@ def serves(engine, page, folder):
         container.shows_code(page)
         check(f"from docker run to a code on the page: {time.monotonic() - start:.0f} s")
         check("the log says where the token is, and not what it is", "/data/token" in container.log() and container.token not in container.log())
+        said = subprocess.run(["bash", "-euo", "pipefail", "-c", guide("container backup")], cwd=folder, capture_output=True, text=True,
+                              env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"})
+        assert said.returncode == 0, said.stdout + said.stderr
+        with sqlite3.connect(os.path.join(folder, "backup.sqlite")) as database:
+            check("the guide's backup of a container has its sessions", database.execute("SELECT id FROM sessions").fetchall() == [("support",)])
         check("the gateway is the first process", "whatsapp-gateway" in engine("exec", container.id, "cat", "/proc/1/cmdline").split("\0")[0])
         status = engine("exec", container.id, "cat", "/proc/1/status")
         check("it runs as 10001, with no capability", "Uid:\t10001" in status and int(re.search(r"CapEff:\t(\w+)", status).group(1), 16) == 0)
