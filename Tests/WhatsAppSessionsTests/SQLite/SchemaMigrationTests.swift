@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import WhatsAppSessionsSQLite
 
 @testable import WhatsAppSessions
 
@@ -35,6 +36,17 @@ import Testing
             try SessionManager().withConnection { try $0.pragma("user_version") }
                 == "\(Schema.sessions.migrations.count)"
         )
+    }
+
+    /// SQLite 3.37 checks a new column by a statement of its own with a text in double quotes, and then fails where those are names only.
+    @Test func `migrations run where double quotes are names only, as they are in a file`() throws {
+        let connection = try Connection.openInMemory()
+        try connection.with(SQLITE_DBCONFIG_DQS_DML, 0) {
+            let script = "CREATE TABLE texts (text TEXT); INSERT INTO texts VALUES (\"quoted\")"
+            try connection.migrate(to: Schema(applicationID: 7, migrations: [Array(script.utf8)]))
+            #expect(throws: DatabaseError.self) { try connection.execute("SELECT \"quoted\"") }
+        }
+        #expect(try connection.row(of: "SELECT text FROM texts") { try $0.text(0) } == "quoted")
     }
 
     @Test func `only those that have not run are run, each once`() throws {
