@@ -42,7 +42,7 @@ def package():
     with folder() as directory:
         [packed] = json.loads(run("npm", "pack", "--json", "--pack-destination", directory, cwd=WORKERS))
         names = {file["path"] for file in packed["files"]}
-        assert names == {"gateway.mjs", "gateway.d.mts", "baileys.mjs", "demo.mjs", "package.json", "README.md"}, names
+        assert names == {"gateway.mjs", "gateway.d.mts", "baileys.mjs", "demo.mjs", "package.json", "README.md", "LICENSE"}, names
         version = API["info"]["version"]
         assert packed["filename"] == f"whatsapp-gateway-client-{version}.tgz" and packed["filename"] in README, packed["filename"]
         run("npm", "install", "--offline", "--no-audit", "--no-fund", "./" + packed["filename"], cwd=directory)
