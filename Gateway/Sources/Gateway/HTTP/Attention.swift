@@ -25,8 +25,13 @@ struct Attention: Sendable {
 
     mutating func add(_ other: Attention) {
         problems += other.problems
-        offlineSince = [offlineSince, other.offlineSince].compactMap(\.self).min()
-        initializingSince = [initializingSince, other.initializingSince].compactMap(\.self).min()
-        codesSince = [codesSince, other.codesSince].compactMap(\.self).min()
+        offlineSince = Self.earlier(offlineSince, other.offlineSince)
+        initializingSince = Self.earlier(initializingSince, other.initializingSince)
+        codesSince = Self.earlier(codesSince, other.codesSince)
+    }
+
+    private static func earlier(_ a: Date?, _ b: Date?) -> Date? {
+        guard let a, let b else { return a ?? b }
+        return min(a, b)
     }
 }
