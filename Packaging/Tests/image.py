@@ -9,9 +9,12 @@ sys.path.insert(0, os.path.join(TOP, "Gateway/Tests/Acceptance"))
 import browser
 from browser import Page
 from gateway import eventually, folder
-from package import Service, block, guide
+from package import Service
+from readme import block
 
 check = browser.check
+# The network is this machine's, and so are the limits: those that podman would set by itself aren't ours to set everywhere.
+HERE = ["--network=host", "--ulimit=nofile=20000:20000", "--ulimit=nproc=4096:4096", "--no-healthcheck"]
 
 
 class Container(Service):
@@ -22,9 +25,7 @@ class Container(Service):
         if not id: self.start()
 
     def start(self):
-        # The limits that podman would set by itself aren't ours to set everywhere.
-        self.id = self.engine("run", "--detach", "--network=host", "--cap-drop=all", "--security-opt=no-new-privileges",
-                              "--ulimit=nofile=20000:20000", "--ulimit=nproc=4096:4096", "--no-healthcheck", "--volume=gateway:/data",
+        self.id = self.engine("run", "--detach", *HERE, "--cap-drop=all", "--security-opt=no-new-privileges", "--volume=gateway:/data",
                               *self.options, self.image, *self.arguments).strip()
 
     image = None
@@ -64,19 +65,23 @@ def manifest(archive):
 
 def serves(engine, page, folder):
     print("README's command")
-    # In place of Docker, whose archive, options and commands podman takes. The machine's network is there already.
+    # In place of Docker, whose archive, options and commands podman takes.
     with open(os.path.join(folder, "docker"), "w") as file:
-        flags = "--network=host --ulimit=nofile=20000:20000 --ulimit=nproc=4096:4096 --no-healthcheck"
-        file.write(f'#!/bin/bash\ncommand=$1; shift\n[ "$command" != run ] || set -- {flags} "$@"\nexec {" ".join(engine.command)} "$command" "$@"\n')
+        file.write(f'#!/bin/bash\ncommand=$1; shift\n[ "$command" != run ] || set -- {" ".join(HERE)} "$@"\nexec {" ".join(engine.command)} "$command" "$@"\n')
         os.chmod(file.name, 0o755)
+
+    def paste(name, directory):
+        said = subprocess.run(["bash", "-euo", "pipefail", "-c", block(name)], cwd=directory, capture_output=True, text=True,
+                              env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"})
+        assert said.returncode == 0, said.stdout + said.stderr
+        return said.stdout
+
     start = time.monotonic()
-    said = subprocess.run(["bash", "-euo", "pipefail", "-c", block("docker")], cwd=sys.argv[1], capture_output=True, text=True,
-                          env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"})
-    assert said.returncode == 0, said.stdout + said.stderr
+    said = paste("docker", sys.argv[1])
     container = Container(engine, "--read-only", id="gateway")
     try:
         eventually(lambda: container.answers(), "it answers")
-        check("it says the token", said.stdout.strip().endswith(container.token) and len(container.token) == 64)
+        check("it says the token", said.strip().endswith(container.token) and len(container.token) == 64)
         subprocess.run(["bash", "-euc", f'''G=http://127.0.0.1:3000; A="Authorization: Bearer {container.token}"
             curl -sf $G/sessions -H "$A" -H "Content-Type: application/json" -d '{{"id": "support"}}' -o /dev/null
             curl -sf $G/sessions/support/events -H "$A" -H "Content-Type: application/json" \\
@@ -84,9 +89,7 @@ def serves(engine, page, folder):
         container.shows_code(page)
         check(f"from docker run to a code on the page: {time.monotonic() - start:.0f} s")
         check("the log says where the token is, and not what it is", "/data/token" in container.log() and container.token not in container.log())
-        said = subprocess.run(["bash", "-euo", "pipefail", "-c", guide("container backup")], cwd=folder, capture_output=True, text=True,
-                              env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"})
-        assert said.returncode == 0, said.stdout + said.stderr
+        paste("container backup", folder)
         with sqlite3.connect(os.path.join(folder, "backup.sqlite")) as database:
             check("the guide's backup of a container has its sessions", database.execute("SELECT id FROM sessions").fetchall() == [("support",)])
         check("the gateway is the first process", "whatsapp-gateway" in engine("exec", container.id, "cat", "/proc/1/cmdline").split("\0")[0])
@@ -125,7 +128,7 @@ def secrets(engine, directory):
         check("it takes the token of a secret, and no other", ask("correct-horse-batterz") == "401")
     finally:
         container.remove()
-    said = engine("run", "--rm", "--network=host", "--ulimit=nofile=20000:20000", "--ulimit=nproc=4096:4096", "--volume=fresh:/data", Container.image, "--version")
+    said = engine("run", "--rm", *HERE, "--volume=fresh:/data", Container.image, "--version")
     check("asked for its version it makes no token", said.strip() in Container.image and "token" not in said)
     container = Container(engine, arguments=["--port", "what"])
     eventually(lambda: container.state("{{.State.Status}}") == "exited", "it ends")

@@ -10,21 +10,13 @@ import browser
 from browser import Page
 from gateway import eventually, folder
 from machine import Machine
+from readme import block
 from selenium.webdriver.common.keys import Keys
 
 ADDRESS = "http://127.0.0.1:3000"
 STATE = "/var/lib/whatsapp-gateway"
 OLD = os.path.join(TOP, "Tests/WhatsAppSessionsTests/Fixtures/releases/0.1.0/sessions.sqlite")
 check = browser.check
-
-
-def block(name, document="README.md"):
-    text = open(os.path.join(TOP, "Gateway", document), encoding="utf-8").read()
-    return re.search(rf"<!-- {name} -->\n```\w*\n(.*?)```", text, re.S).group(1)
-
-
-def guide(name):
-    return block(name, "Guide.docc/Operating.md")
 
 
 class Service:
@@ -100,7 +92,6 @@ def install(service, page, package):
     check("the token is long, and root's", len(service.token) == 64 and machine.run("stat", "-c", "%U %a", "/etc/whatsapp-gateway/token") == "root 600\n")
     listening = {line.split()[3] for line in machine.run("ss", "-Hltnp").splitlines() if "whatsapp" in line}
     check("it listens on loopback only", listening == {"127.0.0.1:3000"} or print(listening))
-    return said
 
 
 def confined(service):
@@ -189,10 +180,10 @@ def backups(service):
     machine = service.machine
     before = service.sessions().keys()
     machine.bash("apt-get install -y -qq sqlite3 >/dev/null 2>&1", DEBIAN_FRONTEND="noninteractive")
-    machine.bash(guide("backup"), directory=STATE)
+    machine.bash(block("backup"), directory=STATE)
     service.post("/sessions", {"id": "later"})
     machine.run("systemctl", "stop", "whatsapp-gateway")
-    machine.bash(guide("restore"), directory=STATE)
+    machine.bash(block("restore"), directory=STATE)
     machine.run("systemctl", "start", "whatsapp-gateway")
     eventually(service.answers, "it serves the backup")
     check("a backup that root made and put back is served", service.sessions().keys() == before)
@@ -217,13 +208,13 @@ def database(service):
     psql("CREATE ROLE gateway LOGIN PASSWORD 'correct-horse-battery'")
     psql("CREATE DATABASE sessions OWNER gateway TEMPLATE template0 ENCODING 'UTF8'")
     before = service.sessions().keys()
-    machine.bash(guide("package to postgresql").replace("PGPASSWORD=…", "PGPASSWORD=correct-horse-battery"))
+    machine.bash(block("package to postgresql").replace("PGPASSWORD=…", "PGPASSWORD=correct-horse-battery"))
     eventually(service.answers, "it serves from the database", 60)
     service.post("/sessions", {"id": "in-the-database"})
     check(f"the guide's commands move it to PostgreSQL {psql('SHOW server_version').split()[0]}", service.sessions().keys() == before | {"in-the-database"})
     seen = machine.run("cat", f"/proc/{service.process}/cmdline") + machine.run("journalctl", "-u", "whatsapp-gateway") + machine.run("cat", "/etc/default/whatsapp-gateway")
     check("the password is where only root reads it", "correct-horse" not in seen and machine.run("stat", "-c", "%U %a", "/etc/whatsapp-gateway/secrets") == "root 600\n")
-    machine.bash(guide("from postgresql"), directory=STATE, DATABASE="postgres://gateway@localhost/sessions", PGPASSWORD="correct-horse-battery")
+    machine.bash(block("from postgresql"), directory=STATE, DATABASE="postgres://gateway@localhost/sessions", PGPASSWORD="correct-horse-battery")
     machine.bash("""systemctl stop whatsapp-gateway
         sed -i '/^GATEWAY_FILE=$/d; /^GATEWAY_DATABASE=/d; /^GATEWAY_REFUSED_FOLDER=/d' /etc/default/whatsapp-gateway && rm /etc/whatsapp-gateway/secrets
         rm -f sessions.sqlite-* && mv moved.sqlite sessions.sqlite && chown --reference=/var/lib/whatsapp-gateway/. sessions.sqlite
@@ -238,7 +229,7 @@ def archive(service):
     [packed] = glob.glob(os.path.join(sys.argv[1], "*-linux-*.tar.xz"))
     machine.bash("mkdir /root/archive")
     subprocess.run(["tar", "-C", machine.path + "/root/archive", "--strip-components=1", "-xJf", packed], check=True)
-    machine.bash(guide("archive"), directory="/root/archive")
+    machine.bash(block("archive"), directory="/root/archive")
     eventually(service.answers, "it serves", 60)
     check("the guide's commands make a service of the archive", len(service.token) == 64 and service.sessions() == {})
 
